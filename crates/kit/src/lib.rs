@@ -1,1 +1,4 @@
-//! x
+//! The worker runtime.
+pub mod args;
+pub mod logging;
+pub mod settings;
