@@ -1,2 +1,3 @@
-//! x
+//! The binary: see the library.
+
 fn main() {}

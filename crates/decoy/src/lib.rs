@@ -1,0 +1,19 @@
+//! The decoy: one static binary inside a decky that serves all its protocols.
+//!
+//! Its only ways out are stdout (RFC 5424 lines) and one artifact folder. It deliberately knows no bus, no
+//! database and no container engine: it lives in the hostile box. Names are never resolved.
+
+pub mod admission;
+pub mod catalogue;
+pub mod connection;
+pub mod listener;
+pub mod output;
+pub mod report;
+pub mod service;
+pub mod ssh;
+pub mod stream;
+
+pub use connection::Connection;
+pub use report::Report;
+pub use service::{Build, BuildError, Service, ServiceContext, SessionError};
+pub use stream::Stream;

@@ -1,0 +1,196 @@
+//! The byte stream that a service reads and writes: counts bytes, enforces silence and age limits, and can be
+//! closed from outside. Knows no protocol.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Why the framework ended a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Cut {
+    /// It did not.
+    Not = 0,
+    /// Nothing was received or sent for too long.
+    Idle = 1,
+    /// The connection reached its age limit.
+    Lifetime = 2,
+    /// The decoy is shutting down.
+    Shutdown = 3,
+}
+
+/// What is counted of one stream, shared with its connection.
+#[derive(Debug)]
+pub struct Meter {
+    received: AtomicU64,
+    sent: AtomicU64,
+    idle_ms: AtomicU64,
+    cut: AtomicU8,
+}
+
+impl Meter {
+    pub(crate) fn new(idle: Duration) -> Arc<Self> {
+        let meter = Self {
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            idle_ms: AtomicU64::new(0),
+            cut: AtomicU8::new(Cut::Not as u8),
+        };
+        meter.set_idle(idle);
+        Arc::new(meter)
+    }
+
+    /// Bytes received so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Why the framework ended the stream, if it did.
+    pub fn cut(&self) -> Cut {
+        match self.cut.load(Ordering::Relaxed) {
+            1 => Cut::Idle,
+            2 => Cut::Lifetime,
+            3 => Cut::Shutdown,
+            _ => Cut::Not,
+        }
+    }
+
+    pub(crate) fn set_idle(&self, idle: Duration) {
+        self.idle_ms.store(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle_ms.load(Ordering::Relaxed))
+    }
+
+    fn cut_because(&self, why: Cut) -> io::Error {
+        // The first reason stands: what follows is its consequence.
+        let _ =
+            self.cut.compare_exchange(Cut::Not as u8, why as u8, Ordering::Relaxed, Ordering::Relaxed);
+        io::Error::new(io::ErrorKind::TimedOut, "closed by the decoy's limits")
+    }
+}
+
+/// What a stream can run over.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// One connection's bytes.
+pub struct Stream {
+    inner: Box<dyn Transport>,
+    meter: Arc<Meter>,
+    active: Instant,
+    end: Instant,
+    timer: Pin<Box<Sleep>>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        inner: impl Transport + 'static,
+        meter: Arc<Meter>,
+        lifetime: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        let now = Instant::now();
+        let end = now + lifetime;
+        let timer = Box::pin(tokio::time::sleep_until(end.min(now + meter.idle())));
+        Self {
+            inner: Box::new(inner),
+            meter,
+            active: now,
+            end,
+            timer,
+            stopped: Box::pin(stop.cancelled_owned()),
+        }
+    }
+
+    /// Ready with an error when the stream has to end now.
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.stopped.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(self.meter.cut_because(Cut::Shutdown));
+        }
+        loop {
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if now >= self.end {
+                return Poll::Ready(self.meter.cut_because(Cut::Lifetime));
+            }
+            let quiet_until = self.active + self.meter.idle();
+            if now >= quiet_until {
+                return Poll::Ready(self.meter.cut_because(Cut::Idle));
+            }
+            // Bytes have moved since the timer was set: one timer per connection, re-armed lazily.
+            let next = self.end.min(quiet_until);
+            self.timer.as_mut().reset(next);
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        match Pin::new(&mut this.inner).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                let now = Instant::now();
+                if now >= this.end {
+                    return Poll::Ready(Err(this.meter.cut_because(Cut::Lifetime)));
+                }
+                this.active = now;
+                this.meter.received.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_limits(cx).map(Err),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.inner).poll_write(cx, buf) {
+            Poll::Ready(Ok(written)) => {
+                this.active = Instant::now();
+                this.meter.sent.fetch_add(written as u64, Ordering::Relaxed);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_limits(cx).map(Err),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
