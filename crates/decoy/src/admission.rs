@@ -143,15 +143,17 @@ mod tests {
         let admission = Arc::new(Admission::default());
         let now = Instant::now();
         let peer = IpAddr::V4(Ipv4Addr::new(127, 1, 2, 3));
-        let passes: Vec<_> =
-            (0..PER_SOURCE).map(|_| admitted(admission.ask(peer, now)).unwrap()).collect();
+        let passes: Vec<_> = (0..PER_SOURCE).map(|_| admitted(admission.ask(peer, now)).unwrap()).collect();
         assert!(matches!(admission.ask(peer, now), Verdict::Refused { report: Some(1) }));
         for _ in 0..99 {
             assert!(matches!(admission.ask(peer, now), Verdict::Refused { report: None }));
         }
         let later = now + REPORT_EVERY;
         assert!(matches!(admission.ask(peer, later), Verdict::Refused { report: Some(100) }));
-        assert!(admitted(admission.ask(Ipv4Addr::LOCALHOST.into(), now)).is_some(), "another source is shut out");
+        assert!(
+            admitted(admission.ask(Ipv4Addr::LOCALHOST.into(), now)).is_some(),
+            "another source is shut out"
+        );
         drop(passes);
         assert_eq!(admission.open(), 0);
         assert!(admitted(admission.ask(peer, now)).is_some());

@@ -5,9 +5,15 @@
 
 pub mod admission;
 pub mod catalogue;
+pub mod cli;
 pub mod connection;
+pub mod document;
+pub mod health;
+pub mod host;
 pub mod listener;
 pub mod output;
+pub mod persona;
+pub mod probe;
 pub mod report;
 pub mod service;
 pub mod ssh;

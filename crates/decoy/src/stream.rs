@@ -84,8 +84,7 @@ impl Meter {
 
     fn cut_because(&self, why: Cut) -> io::Error {
         // The first reason stands: what follows is its consequence.
-        let _ =
-            self.cut.compare_exchange(Cut::Not as u8, why as u8, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.cut.compare_exchange(Cut::Not as u8, why as u8, Ordering::Relaxed, Ordering::Relaxed);
         io::Error::new(io::ErrorKind::TimedOut, "closed by the decoy's limits")
     }
 }
@@ -149,11 +148,7 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
         match Pin::new(&mut this.inner).poll_read(cx, buf) {

@@ -133,7 +133,10 @@ mod tests {
         assert_eq!(fs::read(folder.path().join(&stored.stored_as)).unwrap(), bytes);
         assert!(stored.stored_as.starts_with("19700101T000000000000Z_"));
         assert!(!artifacts.reserve(&connection, PER_CONNECTION), "the connection's limit does not hold");
-        assert!(artifacts.reserve(&AtomicU64::new(0), PER_CONNECTION), "another connection has its own limit");
+        assert!(
+            artifacts.reserve(&AtomicU64::new(0), PER_CONNECTION),
+            "another connection has its own limit"
+        );
         // A restart counts what is there.
         let again = Artifacts::open(folder.path()).unwrap();
         assert_eq!(again.used.load(Ordering::Relaxed), bytes.len() as u64);

@@ -113,12 +113,7 @@ impl Output {
     }
 
     /// A secret that fits. What is cut of it is kept beside it, like any other value.
-    async fn fit_secret(
-        &self,
-        stored: &AtomicU64,
-        mut secret: Secret,
-        values: &mut Vec<Value>,
-    ) -> Secret {
+    async fn fit_secret(&self, stored: &AtomicU64, mut secret: Secret, values: &mut Vec<Value>) -> Secret {
         if secret.bytes.len() > SECRET_MAX {
             let mut whole = Value { key: "secret", bytes: secret.bytes.clone(), about: Vec::new() };
             self.shrink(stored, &mut whole).await;
@@ -127,7 +122,8 @@ impl Output {
             secret.bytes.truncate(SECRET_MAX);
         }
         if let Some(principal) = secret.principal.as_mut().filter(|name| name.len() > PRINCIPAL_MAX) {
-            let mut whole = Value { key: "principal", bytes: principal.clone().into_bytes(), about: Vec::new() };
+            let mut whole =
+                Value { key: "principal", bytes: principal.clone().into_bytes(), about: Vec::new() };
             self.shrink(stored, &mut whole).await;
             whole.bytes.clear();
             values.push(whole);

@@ -1,0 +1,210 @@
+//! The command line: `run`, `health`, `probe-banner`. Wiring only.
+//!
+//! Exit codes: 0 done, 1 failed, 2 what was asked for is wrong.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use decnet_core::{Clock, SystemClock};
+use tokio::{
+    net::TcpStream,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    document::{self, Wishes},
+    health,
+    host::{Decoy, Surroundings},
+    probe,
+};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Serves the protocols of one decky and writes what happens to them as RFC 5424 lines on stdout.
+#[derive(Debug, Parser)]
+#[command(name = "decnet-decoy", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve until SIGTERM.
+    Run(Run),
+    /// Ask whether a decoy is well.
+    Health(Health),
+    /// Connect to a decky's service, print its greeting and hang up.
+    ProbeBanner(ProbeBanner),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// Services to run, separated by commas; in place of the document's
+    #[arg(long, value_delimiter = ',')]
+    services: Vec<String>,
+    /// Address to listen on (may be repeated); everywhere if absent
+    #[arg(long, value_delimiter = ',')]
+    bind: Vec<IpAddr>,
+    /// Added to each standard port; 20000 without a document
+    #[arg(long)]
+    port_base: Option<u16>,
+    /// The document (JSON); else the variable `DECNET_DECOY_CONFIG` (the document itself or a path), else an invented machine
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Name of the decky in the lines
+    #[arg(long, env = "NODE_NAME")]
+    decky: Option<String>,
+    /// 64 hexadecimal digits to invent the machine from; from the system's randomness if absent
+    #[arg(long, env = "DECNET_DECOY_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// Folder for values too large for a line and for captured files
+    #[arg(long)]
+    artifacts: Option<PathBuf>,
+    /// Folder that stands for / of the decky
+    #[arg(long)]
+    root: Option<PathBuf>,
+    /// Where to report health every few seconds
+    #[arg(long, env = "DECNET_DECOY_HEALTH")]
+    health_file: Option<PathBuf>,
+    /// Ask for free ports instead; they are in the startup lines
+    #[arg(long, hide = true)]
+    any_port: bool,
+}
+
+#[derive(Debug, Args)]
+struct Health {
+    /// The file given to `run --health-file`
+    #[arg(long, env = "DECNET_DECOY_HEALTH")]
+    file: Option<PathBuf>,
+    /// Document of a decoy: connect to each of its ports. Leaves `connect` lines in its log
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Address to connect to (may be repeated). Leaves `connect` lines in its log
+    #[arg(long)]
+    addr: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+struct ProbeBanner {
+    /// Address of the other decky; names are not resolved
+    ip: IpAddr,
+    /// Its port
+    port: u16,
+    /// Own address to come from
+    #[arg(long)]
+    from: Option<IpAddr>,
+    /// Own port to come from
+    #[arg(long)]
+    source_port: Option<u16>,
+}
+
+/// Does what the arguments say.
+pub async fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.verb {
+        Verb::Run(args) => serve(args).await,
+        Verb::Health(args) => ask(args).await,
+        Verb::ProbeBanner(args) => greet(args).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, message)) => {
+            eprintln!("decnet-decoy: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Outcome = Result<(), (u8, String)>;
+
+async fn serve(args: Run) -> Outcome {
+    let config = document::assemble(Wishes {
+        file: args.config,
+        variable: std::env::var(document::VARIABLE).ok(),
+        services: args.services,
+        bind: args.bind,
+        port_base: args.port_base,
+        decky: args.decky,
+        secret: args.secret,
+        artifacts: args.artifacts,
+        root: args.root,
+    })
+    .map_err(|error| (USAGE, error.to_string()))?;
+    // Before anything listens: a signal in between must not kill us without a word.
+    let signals = SignalKind::terminate();
+    let mut terminate = signal(signals).map_err(|error| (FAILED, error.to_string()))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| (FAILED, error.to_string()))?;
+    let surroundings =
+        Surroundings { health_file: args.health_file, any_port: args.any_port, ..Surroundings::default() };
+    let decoy = Decoy::start(config, surroundings, std::io::stdout())
+        .await
+        .map_err(|error| (if error.is_usage() { USAGE } else { FAILED }, error.to_string()))?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = decoy.output_broke() => {
+            return Err((FAILED, "stdout is closed: give it a reader that stays".to_owned()));
+        }
+    }
+    decoy.stop().await;
+    Ok(())
+}
+
+async fn ask(args: Health) -> Outcome {
+    if let Some(path) = &args.file {
+        let health = health::check(path, SystemClock.now()).map_err(|why| (FAILED, why))?;
+        println!("well: {} services, {} connections", health.services.len(), health.open);
+        return Ok(());
+    }
+    let mut addresses = args.addr;
+    if let Some(file) = args.config {
+        let config = document::assemble(Wishes { file: Some(file), ..Wishes::default() })
+            .map_err(|error| (USAGE, error.to_string()))?;
+        for entry in &config.services {
+            let ports = crate::catalogue::find(&entry.slug).map_or(&[][..], |known| known.ports);
+            for ip in &entry.bind {
+                // What listens everywhere is asked at home.
+                let ip = match ip {
+                    IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+                    IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+                    ip => *ip,
+                };
+                addresses.extend(
+                    ports.iter().map(|port| SocketAddr::new(ip, port.saturating_add(entry.port_base))),
+                );
+            }
+        }
+    }
+    if addresses.is_empty() {
+        return Err((USAGE, "give --file, --config or --addr".to_owned()));
+    }
+    for addr in addresses {
+        let answer = tokio::time::timeout(Duration::from_secs(3), TcpStream::connect(addr)).await;
+        match answer {
+            Ok(Ok(_)) => println!("{addr} listens"),
+            Ok(Err(error)) => return Err((FAILED, format!("{addr} does not listen ({error}); see its log"))),
+            Err(_) => return Err((FAILED, format!("{addr} does not answer; restart the decoy"))),
+        }
+    }
+    Ok(())
+}
+
+async fn greet(args: ProbeBanner) -> Outcome {
+    let to = SocketAddr::new(args.ip, args.port);
+    let (greeting, port) = probe::probe(to, args.from, args.source_port).await.map_err(|error| {
+        (FAILED, format!("no greeting from {to} ({error}); is the service up and the address right?"))
+    })?;
+    eprintln!("source port {port}");
+    // Another decky's words, but they passed through a network: nothing of them may drive a terminal.
+    println!("{}", decnet_logline::clean_bytes(&greeting));
+    if greeting.is_empty() {
+        return Err((FAILED, format!("{to} accepted and said nothing")));
+    }
+    Ok(())
+}

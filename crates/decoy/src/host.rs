@@ -1,0 +1,367 @@
+//! Runs a decky: builds its services, binds their ports, accepts for ever and ends in order.
+//!
+//! Holds the limits that all services share. Knows no protocol.
+
+use std::{
+    io::Write,
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use decnet_core::{Clock, DecoyConfig, IdSource, ServiceEntry, SystemClock, SystemIds};
+use decnet_logline::Severity;
+use futures_util::FutureExt;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admission::{Admission, Pass, Verdict},
+    catalogue,
+    connection::Connection,
+    health,
+    listener::{self, BindError},
+    output::{Output, PATIENCE},
+    report::Report,
+    service::{BuildError, LIFETIME, Service, ServiceContext, SessionError},
+    stream::{Cut, Meter, Stream},
+};
+
+/// How long conversations may take to end at shutdown.
+const FAREWELL: Duration = Duration::from_secs(4);
+
+/// Why a decky does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The document names a service that is not in the table.
+    #[error("unknown service {slug:?}; this decoy serves: {}", catalogue::known())]
+    Unknown {
+        /// As it was written.
+        slug: String,
+    },
+    /// Nothing to do.
+    #[error("no service to run; give --services, one or more of: {}", catalogue::known())]
+    Nothing,
+    /// A service refuses its settings.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A port cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The artifact folder or the writing thread.
+    #[error("cannot prepare the output ({0}); check that the artifact folder exists and is writable")]
+    Output(std::io::Error),
+}
+
+impl StartError {
+    /// Whether what was asked for is wrong, rather than the machine's state.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::Nothing | Self::Build(_) | Self::Bind(BindError::Range { .. })
+        )
+    }
+}
+
+/// What a decky is started with besides its document.
+pub struct Surroundings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of connections.
+    pub ids: Arc<dyn IdSource>,
+    /// How long a conversation waits for a blocked output.
+    pub patience: Duration,
+    /// Let the system choose every port (tests); see [`Decoy::addresses`].
+    pub any_port: bool,
+    /// Where to report health.
+    pub health_file: Option<PathBuf>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            patience: PATIENCE,
+            any_port: false,
+            health_file: None,
+        }
+    }
+}
+
+/// One service as it runs.
+pub(crate) struct Running {
+    pub(crate) service: Arc<dyn Service>,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) open: AtomicU64,
+    pub(crate) accepted: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) errors: AtomicU64,
+}
+
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    pub(crate) output: Arc<Output>,
+    pub(crate) admission: Arc<Admission>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A running decky.
+pub struct Decoy {
+    shared: Arc<Shared>,
+    services: Vec<Arc<Running>>,
+    broken: CancellationToken,
+}
+
+impl Decoy {
+    /// Starts everything or nothing. Lines go to `sink`.
+    pub async fn start(
+        config: DecoyConfig,
+        surroundings: Surroundings,
+        sink: impl Write + Send + 'static,
+    ) -> Result<Self, StartError> {
+        if config.services.is_empty() {
+            return Err(StartError::Nothing);
+        }
+        let Surroundings { clock, ids, patience, any_port, health_file } = surroundings;
+        let mut ready = Vec::new();
+        let persona = Arc::new(config.persona);
+        let started = clock.now();
+        for entry in config.services {
+            let known = catalogue::find(&entry.slug)
+                .ok_or_else(|| StartError::Unknown { slug: entry.slug.clone() })?;
+            let sockets = bind_all(known, &entry, any_port)?;
+            let context = ServiceContext {
+                decky: config.decky.clone(),
+                persona: persona.clone(),
+                host_seed: config.seed.clone(),
+                seed: config.seed.child(format!("service/{}", entry.slug)),
+                settings: entry.settings,
+                bind: entry.bind,
+                root: config.root.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                started,
+            };
+            // Making keys takes a while: not on a thread that others wait for.
+            let service = tokio::task::spawn_blocking(move || (known.build)(&context))
+                .await
+                .map_err(|_| BuildError { slug: known.slug, reason: "failed while starting".to_owned() })??;
+            ready.push((service, sockets));
+        }
+        let broken = CancellationToken::new();
+        let output = Output::start(
+            config.decky,
+            clock.clone(),
+            sink,
+            config.artifacts.as_deref(),
+            patience,
+            broken.clone(),
+        )
+        .map_err(StartError::Output)?;
+        let shared = Arc::new(Shared {
+            clock,
+            ids,
+            output: Arc::new(output),
+            admission: Arc::new(Admission::default()),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        let mut services = Vec::new();
+        for (service, sockets) in ready {
+            let addresses: Vec<_> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
+            let running = Arc::new(Running {
+                service,
+                addresses,
+                open: AtomicU64::new(0),
+                accepted: AtomicU64::new(0),
+                refused: AtomicU64::new(0),
+                errors: AtomicU64::new(0),
+            });
+            shared.output.announce(running.service.slug(), started_report(&running)).await;
+            for socket in sockets {
+                shared.tasks.spawn(keep_accepting(shared.clone(), running.clone(), socket));
+            }
+            services.push(running);
+        }
+        if let Some(path) = health_file {
+            let (shared, services) = (shared.clone(), services.clone());
+            tokio::spawn(async move { health::keep_writing(path, &shared, &services).await });
+        }
+        Ok(Self { shared, services, broken })
+    }
+
+    /// Where each service listens.
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.services
+            .iter()
+            .flat_map(|running| running.addresses.iter().map(|addr| (running.service.slug(), *addr)))
+            .collect()
+    }
+
+    /// Connections now.
+    pub fn open(&self) -> usize {
+        self.shared.admission.open()
+    }
+
+    /// Ends when the output can no longer be written.
+    pub async fn output_broke(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// Ends all conversations, then writes `shutdown` for each service. Bounded in time.
+    pub async fn stop(self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        let all_ended = tokio::time::timeout(FAREWELL, self.shared.tasks.wait()).await.is_ok();
+        for running in &self.services {
+            let report = Report::new("shutdown")
+                .field("accepted", running.accepted.load(Ordering::Relaxed))
+                .field("still_open", if all_ended { 0 } else { running.open.load(Ordering::Relaxed) });
+            self.shared.output.announce(running.service.slug(), report).await;
+        }
+    }
+}
+
+fn bind_all(
+    known: &'static catalogue::Entry,
+    entry: &ServiceEntry,
+    any_port: bool,
+) -> Result<Vec<TcpListener>, StartError> {
+    let mut sockets = Vec::new();
+    for standard in known.ports {
+        let port = if any_port { 0 } else { listener::port(known.slug, *standard, entry.port_base)? };
+        for ip in &entry.bind {
+            sockets.push(listener::bind(known.slug, *ip, port)?);
+        }
+    }
+    Ok(sockets)
+}
+
+fn started_report(running: &Running) -> Report {
+    let ports: Vec<u16> = running.addresses.iter().map(SocketAddr::port).collect();
+    let hosts: Vec<IpAddr> = running.addresses.iter().map(SocketAddr::ip).collect();
+    Report::new("startup")
+        .json("ports", &ports)
+        .json("bind", &hosts)
+        .field("version", env!("CARGO_PKG_VERSION"))
+}
+
+/// Accepts until shutdown; a bug in the loop itself restarts it.
+async fn keep_accepting(shared: Arc<Shared>, running: Arc<Running>, socket: TcpListener) {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let accepting = AssertUnwindSafe(accept_all(&shared, &running, &socket)).catch_unwind();
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            _ = accepting => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
+}
+
+async fn accept_all(shared: &Arc<Shared>, running: &Arc<Running>, socket: &TcpListener) {
+    loop {
+        let (tcp, peer) = listener::accept(socket, |error| {
+            running.errors.fetch_add(1, Ordering::Relaxed);
+            eprintln!("decoy: {} cannot accept ({error}); trying again", running.service.slug());
+        })
+        .await;
+        match shared.admission.ask(peer.ip(), Instant::now()) {
+            Verdict::Admitted(pass) => {
+                running.accepted.fetch_add(1, Ordering::Relaxed);
+                running.open.fetch_add(1, Ordering::Relaxed);
+                shared.tasks.spawn(hold(shared.clone(), running.clone(), tcp, peer, pass));
+            }
+            Verdict::Refused { report } => {
+                running.refused.fetch_add(1, Ordering::Relaxed);
+                drop(tcp);
+                if let Some(count) = report {
+                    let report = Report::new("connection_refused")
+                        .severity(Severity::Warning)
+                        .field("src_ip", peer.ip().to_canonical())
+                        .field("src_port", peer.port())
+                        .field("refused", count)
+                        .field("reason", "connection limit");
+                    shared.output.announce(running.service.slug(), report).await;
+                }
+            }
+        }
+    }
+}
+
+/// Counts a connection as open until it is dropped, whatever happens in between.
+struct Open<'a>(&'a Running);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One connection from `connect` to `disconnect`.
+async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: SocketAddr, pass: Pass) {
+    let _open = Open(&running);
+    let _pass = pass;
+    let Ok(local) = tcp.local_addr() else { return };
+    // Answers are small; without this they wait for the client's acknowledgement.
+    let _ = tcp.set_nodelay(true);
+    let service = &running.service;
+    let meter = Meter::new(service.idle());
+    let conn = Arc::new(Connection::new(
+        shared.ids.next_id(),
+        service.slug(),
+        peer,
+        local,
+        meter.clone(),
+        shared.output.clone(),
+    ));
+    let began = Instant::now();
+    conn.emit(conn.report("connect").field("dst_ip", conn.dst_ip())).await;
+    // The stream enforces its own end while it is read; this bound is for a service that does not read.
+    let bound = began + LIFETIME + Duration::from_secs(30);
+    let stop = shared.stop.child_token();
+    let stream = Stream::new(tcp, meter.clone(), LIFETIME, stop.clone());
+    let conversation = AssertUnwindSafe(service.serve(stream, conn.clone())).catch_unwind();
+    let outcome = tokio::time::timeout_at(bound, conversation).await;
+    // Whatever the service left running with the stream ends now.
+    stop.cancel();
+    let mut reason = match meter.cut() {
+        Cut::Not => "closed",
+        Cut::Idle => "idle",
+        Cut::Lifetime => "lifetime",
+        Cut::Shutdown => "shutdown",
+    };
+    let problem = match outcome {
+        Ok(Ok(Ok(()) | Err(SessionError::Io(_)))) => None,
+        Ok(Ok(Err(SessionError::Protocol(why)))) => Some(why),
+        Ok(Err(_panic)) => Some("internal error".to_owned()),
+        Err(_elapsed) => {
+            reason = "lifetime";
+            None
+        }
+    };
+    if let Some(why) = problem {
+        running.errors.fetch_add(1, Ordering::Relaxed);
+        reason = "error";
+        conn.emit(conn.report("error").severity(Severity::Warning).field("reason", why)).await;
+    }
+    let report = conn
+        .report("disconnect")
+        .field("duration_s", format_args!("{:.3}", began.elapsed().as_secs_f64()))
+        .field("bytes_in", meter.received())
+        .field("bytes_out", meter.sent())
+        .field("reason", reason);
+    conn.emit(report).await;
+}
