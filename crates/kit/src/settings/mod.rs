@@ -13,5 +13,5 @@ mod tests;
 pub use load::{DEFAULT_FILE, Effective, FILE_VARIABLE, Layer, Loaded, Problem, SettingsError, Sources};
 pub use table::{SETTINGS, Setting, Settings, find};
 pub use value::{
-    Address, BusType, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, SettingValue,
+    Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, SettingValue,
 };

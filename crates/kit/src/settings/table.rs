@@ -5,10 +5,11 @@
 
 use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
 
+use decnet_bus::{BusConfig, BusType};
 use decnet_core::HostId;
 
 use super::{
-    Address, BusType, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, SettingValue,
+    Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, SettingValue,
     load::Picker,
 };
 
@@ -82,10 +83,14 @@ settings! {
     db_url: Address, "DECNET_DB_URL", ["database.url"], "sqlite://{state_dir}/decnet.db?mode=rwc";
     /// Whether events are published at all; without, workers poll the database.
     bus_enabled: bool, "DECNET_BUS_ENABLED", ["bus.enabled"], "true";
-    /// What carries events: `nats` or `memory`.
+    /// What carries events: `nats`, or `fake` for one process.
     bus_type: BusType, "DECNET_BUS_TYPE", ["bus.type"], "nats";
     /// The broker.
     nats_url: Address, "DECNET_NATS_URL", ["bus.url"], "nats://127.0.0.1:4222";
+    /// The broker's token, where it asks for one.
+    nats_token: Option<Secret>, "DECNET_NATS_TOKEN", ["bus.token"], "", secret;
+    /// The file of this worker's key on the broker, where it asks for one.
+    nats_nkey_file: Option<PathBuf>, "DECNET_NATS_NKEY_FILE", ["bus.nkey-file"], "";
     /// What runs the deckies: `auto`, `docker` or `process`.
     runtime: RuntimeKind, "DECNET_RUNTIME", [], "auto";
     /// The address that the API listens on.
@@ -118,6 +123,19 @@ settings! {
     log: LogFilter, "DECNET_LOG", ["logging.filter"], "info";
     /// The shape of log lines: `text` or `json`.
     log_format: LogFormat, "DECNET_LOG_FORMAT", ["logging.format"], "text";
+}
+
+impl Settings {
+    /// How these settings reach the bus.
+    pub fn bus_config(&self) -> BusConfig {
+        BusConfig {
+            enabled: self.bus_enabled,
+            r#type: self.bus_type,
+            url: self.nats_url.expose().to_owned(),
+            token: self.nats_token.as_ref().map(|t| t.expose().to_owned()),
+            nkey_file: self.nats_nkey_file.clone(),
+        }
+    }
 }
 
 /// Sections of the INI file whose keys we know; a key we do not know in one of them is worth a warning.

@@ -4,6 +4,7 @@
 
 use std::{fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
+use decnet_bus::BusType;
 use decnet_core::HostId;
 use tracing_subscriber::EnvFilter;
 
@@ -266,13 +267,13 @@ words! {
     }
 }
 
-words! {
-    /// What carries the events.
-    BusType {
-        /// A NATS server.
-        Nats = "nats",
-        /// Memory of this process: for tests and single-process tools.
-        Memory = "memory" | "fake",
+impl SettingValue for BusType {
+    fn read(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "nats" => Ok(Self::Nats),
+            "fake" | "memory" => Ok(Self::Fake),
+            _ => Err("say one of: nats fake".to_owned()),
+        }
     }
 }
 
