@@ -1,1 +1,26 @@
-//! x
+//! What a fleet is: the catalogue, the operator's wishes (INI or flags), addressing, the plan of a deployment,
+//! the state file, and the rules that turn what runs into one state per decky.
+//!
+//! A plan is a pure function of its request: no clock, no randomness of the machine, no network. The only I/O is
+//! the state file ([`state`]). Starting containers or processes is the runtime's affair, not ours.
+
+pub mod addressing;
+pub mod catalogue;
+pub mod config;
+pub mod flags;
+pub mod health;
+pub mod ini;
+pub mod persona;
+pub mod plan;
+pub mod spec;
+pub mod state;
+
+pub use config::{DeckyConfig, DecnetConfig, Mode};
+pub use flags::{FlagError, FlagOptions, from_flags};
+pub use health::{DeckyState, ServiceState, aggregate};
+pub use plan::{
+    DeckyPlan, DecoyPlacement, HostNetwork, Plan, PlanDiff, PlanError, PlanErrors, PlanRequest, RuntimeKind,
+    plan,
+};
+pub use spec::{DeckySpec, FleetSpec};
+pub use state::{StateError, StateFile, StateStore};
