@@ -1,0 +1,414 @@
+//! The mirror of what is deployed: `fleet_deckies`, and the union of running deckies that the orchestrator and the
+//! planters read. The state file is the source; this table is for readers. Nothing here decides about drift.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{ExprTrait, OnConflict, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryTrait,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::bounds::{self, count, json_or_text, json_text, maybe, micros, signed, time};
+use crate::entity::fleet_decky::{Column, Entity, Model};
+use crate::outbox::{self, NewOutbox};
+use crate::{Db, DbError};
+
+/// State of a decky.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words of the spec (fleet 1.5)")]
+pub enum DeckyState {
+    Pending,
+    Running,
+    Failed,
+    TornDown,
+    Degraded,
+    TearingDown,
+    TeardownFailed,
+}
+
+impl DeckyState {
+    /// All states.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::Failed,
+        Self::TornDown,
+        Self::Degraded,
+        Self::TearingDown,
+        Self::TeardownFailed,
+    ];
+
+    /// The word in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::TornDown => "torn_down",
+            Self::Degraded => "degraded",
+            Self::TearingDown => "tearing_down",
+            Self::TeardownFailed => "teardown_failed",
+        }
+    }
+}
+
+impl fmt::Display for DeckyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for DeckyState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| format!("state {text:?} is unknown"))
+    }
+}
+
+/// A decky to mirror.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewFleetDecky {
+    /// Host that runs it; `None` is `local`.
+    pub host_uuid: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Service slugs.
+    pub services: Vec<String>,
+    /// The whole decky configuration.
+    pub decky_config: Option<Value>,
+    /// Its address.
+    pub decky_ip: Option<String>,
+    /// Its state.
+    pub state: DeckyState,
+    /// What went wrong, if something did.
+    pub last_error: Option<String>,
+    /// Hash of what was deployed.
+    pub compose_hash: Option<String>,
+    /// Generation of the state file that says so.
+    pub generation: u64,
+}
+
+/// A mirrored decky.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FleetDecky {
+    /// Host that runs it.
+    pub host_uuid: String,
+    /// Its name.
+    pub name: String,
+    /// Service slugs: a JSON list, or the text of the column when it is not JSON.
+    pub services: Value,
+    /// The whole decky configuration, likewise.
+    pub decky_config: Option<Value>,
+    /// Its address.
+    pub decky_ip: Option<String>,
+    /// Its state.
+    pub state: DeckyState,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// Hash of what was deployed.
+    pub compose_hash: Option<String>,
+    /// When it was last seen alive.
+    pub last_seen: Option<DateTime<Utc>>,
+    /// When the row changed.
+    pub updated_at: DateTime<Utc>,
+    /// Generation of the state file it was written from.
+    pub generation: u64,
+}
+
+impl FleetDecky {
+    /// `host:name`, the opaque id used everywhere else.
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.host_uuid, self.name)
+    }
+
+    /// The slugs; a column that is not a list counts as no services.
+    pub fn service_slugs(&self) -> Vec<String> {
+        slugs(&self.services)
+    }
+}
+
+/// Where a running decky comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeckySource {
+    /// A `MazeNET` topology.
+    Topology,
+    /// The flat fleet.
+    Fleet,
+    /// A shard on an agent host.
+    Shard,
+}
+
+/// A decky that runs now, whatever deployed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunningDecky {
+    /// Opaque id: no foreign key may point at it.
+    pub uuid: String,
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub ip: Option<String>,
+    /// Service slugs.
+    pub services: Vec<String>,
+    /// Where it comes from.
+    pub source: DeckySource,
+    /// Topology, for topology deckies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology_id: Option<String>,
+    /// Host that runs it: ask that host's agent.
+    pub host_uuid: String,
+}
+
+/// One change of the mirror.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FleetChange {
+    /// Insert or replace everything but `last_seen`.
+    Upsert(NewFleetDecky),
+    /// Set the state and `last_seen`; `None` leaves the last error alone.
+    State {
+        /// Host.
+        host_uuid: String,
+        /// Decky.
+        name: String,
+        /// New state.
+        state: DeckyState,
+        /// What went wrong.
+        last_error: Option<String>,
+    },
+    /// It was seen as it is: only `last_seen` moves.
+    Seen {
+        /// Host.
+        host_uuid: String,
+        /// Decky.
+        name: String,
+    },
+    /// It is gone.
+    Delete {
+        /// Host.
+        host_uuid: String,
+        /// Decky.
+        name: String,
+    },
+}
+
+/// The mirror's repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Fleet<'a>(pub(crate) &'a Db);
+
+impl Fleet<'_> {
+    /// Applies changes, and writes the events that tell of them, in one transaction. Returns how many rows changed.
+    pub async fn apply(&self, changes: &[FleetChange], events: &[NewOutbox]) -> Result<u64, DbError> {
+        if let Some(bad) = changes.iter().find(|change| !named_well(change)) {
+            return Err(DbError::Refused(format!(
+                "a decky needs a name of 1 to 64 characters and a host id of 1 to 64: {bad:?}"
+            )));
+        }
+        let now = self.0.now();
+        self.0
+            .write(|tx| async move {
+                let mut changed = 0;
+                for change in changes {
+                    changed += apply(&tx, change, now).await?;
+                }
+                outbox::insert(&tx, events, now).await?;
+                Ok(changed)
+            })
+            .await
+    }
+
+    /// Inserts or replaces one decky.
+    pub async fn upsert(&self, decky: NewFleetDecky) -> Result<(), DbError> {
+        self.apply(&[FleetChange::Upsert(decky)], &[]).await.map(|_| ())
+    }
+
+    /// Deletes one decky; true if it was there.
+    pub async fn delete(&self, host_uuid: &str, name: &str) -> Result<bool, DbError> {
+        let delete = FleetChange::Delete { host_uuid: host_uuid.to_owned(), name: name.to_owned() };
+        Ok(self.apply(&[delete], &[]).await? > 0)
+    }
+
+    /// Sets state, `last_seen` and, if given, the last error; true if the decky was there.
+    pub async fn update_state(
+        &self,
+        host_uuid: &str,
+        name: &str,
+        state: DeckyState,
+        last_error: Option<&str>,
+    ) -> Result<bool, DbError> {
+        let change = FleetChange::State {
+            host_uuid: host_uuid.to_owned(),
+            name: name.to_owned(),
+            state,
+            last_error: last_error.map(str::to_owned),
+        };
+        Ok(self.apply(&[change], &[]).await? > 0)
+    }
+
+    /// Deckies in name order, of one host or of all.
+    pub async fn list(&self, host_uuid: Option<&str>) -> Result<Vec<FleetDecky>, DbError> {
+        self.select(host_uuid, None).await
+    }
+
+    /// One decky.
+    pub async fn get(&self, host_uuid: &str, name: &str) -> Result<Option<FleetDecky>, DbError> {
+        let key = (host_uuid.to_owned(), name.to_owned());
+        Entity::find_by_id(key).one(self.0.reader()).await?.map(FleetDecky::try_from).transpose()
+    }
+
+    /// Deckies in state `running`, in name order.
+    pub async fn list_running(&self) -> Result<Vec<FleetDecky>, DbError> {
+        self.select(None, Some(DeckyState::Running)).await
+    }
+
+    /// Everything that runs: topology, fleet, shard, in this order (the flat fleet is the only source so far).
+    pub async fn list_running_deckies(&self) -> Result<Vec<RunningDecky>, DbError> {
+        let fleet = self.list_running().await?;
+        Ok(fleet
+            .into_iter()
+            .map(|decky| RunningDecky {
+                uuid: decky.id(),
+                services: decky.service_slugs(),
+                name: decky.name,
+                ip: decky.decky_ip,
+                source: DeckySource::Fleet,
+                topology_id: None,
+                host_uuid: decky.host_uuid,
+            })
+            .collect())
+    }
+
+    async fn select(
+        &self,
+        host: Option<&str>,
+        state: Option<DeckyState>,
+    ) -> Result<Vec<FleetDecky>, DbError> {
+        let rows = Entity::find()
+            .apply_if(host, |select, host| select.filter(Column::HostUuid.eq(host)))
+            .apply_if(state, |select, state| select.filter(Column::State.eq(state.as_str())))
+            .order_by_asc(Column::Name)
+            .order_by_asc(Column::HostUuid)
+            .all(self.0.reader())
+            .await?;
+        rows.into_iter().map(FleetDecky::try_from).collect()
+    }
+}
+
+fn named_well(change: &FleetChange) -> bool {
+    let (host, name) = match change {
+        FleetChange::Upsert(decky) => (decky.host_uuid.as_deref().unwrap_or("local"), decky.name.as_str()),
+        FleetChange::State { host_uuid, name, .. }
+        | FleetChange::Seen { host_uuid, name }
+        | FleetChange::Delete { host_uuid, name } => (host_uuid.as_str(), name.as_str()),
+    };
+    [host, name].iter().all(|text| (1..=bounds::HOST).contains(&text.chars().count()))
+}
+
+async fn apply(tx: &DatabaseTransaction, change: &FleetChange, now: DateTime<Utc>) -> Result<u64, DbError> {
+    let now = micros(now);
+    let of = |host: &str, name: &str| Column::HostUuid.eq(host).and(Column::Name.eq(name));
+    Ok(match change {
+        FleetChange::Upsert(decky) => upsert(tx, decky, now).await?,
+        FleetChange::State { host_uuid, name, state, last_error } => {
+            let mut update = Entity::update_many()
+                .col_expr(Column::State, state.as_str().into())
+                .col_expr(Column::LastSeen, now.into())
+                .col_expr(Column::UpdatedAt, now.into())
+                .filter(of(host_uuid, name));
+            if let Some(error) = maybe(last_error.as_deref(), bounds::LAST_ERROR) {
+                update = update.col_expr(Column::LastError, error.into());
+            }
+            update.exec(tx).await?.rows_affected
+        }
+        FleetChange::Seen { host_uuid, name } => {
+            let update =
+                Entity::update_many().col_expr(Column::LastSeen, now.into()).filter(of(host_uuid, name));
+            update.exec(tx).await?.rows_affected
+        }
+        FleetChange::Delete { host_uuid, name } => {
+            Entity::delete_many().filter(of(host_uuid, name)).exec(tx).await?.rows_affected
+        }
+    })
+}
+
+async fn upsert(tx: &DatabaseTransaction, decky: &NewFleetDecky, now: i64) -> Result<u64, DbError> {
+    let insert = Query::insert()
+        .into_table(Entity)
+        .columns([
+            Column::HostUuid,
+            Column::Name,
+            Column::Services,
+            Column::DeckyConfig,
+            Column::DeckyIp,
+            Column::State,
+            Column::LastError,
+            Column::ComposeHash,
+            Column::UpdatedAt,
+            Column::Generation,
+        ])
+        .values_panic([
+            decky.host_uuid.as_deref().unwrap_or("local").into(),
+            decky.name.as_str().into(),
+            json_text(&decky.services).into(),
+            decky.decky_config.as_ref().map(json_text).into(),
+            maybe(decky.decky_ip.as_deref(), 45).into(),
+            decky.state.as_str().into(),
+            maybe(decky.last_error.as_deref(), bounds::LAST_ERROR).into(),
+            maybe(decky.compose_hash.as_deref(), 128).into(),
+            now.into(),
+            signed(decky.generation).into(),
+        ])
+        .on_conflict(
+            OnConflict::columns([Column::HostUuid, Column::Name])
+                .update_columns([
+                    Column::Services,
+                    Column::DeckyConfig,
+                    Column::DeckyIp,
+                    Column::State,
+                    Column::LastError,
+                    Column::ComposeHash,
+                    Column::UpdatedAt,
+                    Column::Generation,
+                ])
+                .to_owned(),
+        )
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(1)
+}
+
+fn slugs(services: &Value) -> Vec<String> {
+    let Value::Array(items) = services else { return Vec::new() };
+    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+impl TryFrom<Model> for FleetDecky {
+    type Error = DbError;
+
+    fn try_from(row: Model) -> Result<Self, DbError> {
+        Ok(Self {
+            state: row.state.parse().map_err(|what| DbError::Damaged {
+                table: "fleet_deckies",
+                what: format!("{}:{}: {what}", row.host_uuid, row.name),
+            })?,
+            host_uuid: row.host_uuid,
+            name: row.name,
+            services: json_or_text(row.services),
+            decky_config: row.decky_config.map(json_or_text),
+            decky_ip: row.decky_ip,
+            last_error: row.last_error,
+            compose_hash: row.compose_hash,
+            last_seen: row.last_seen.map(time),
+            updated_at: time(row.updated_at),
+            generation: count(row.generation),
+        })
+    }
+}
