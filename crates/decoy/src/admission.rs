@@ -17,7 +17,7 @@ pub const PER_DECKY: usize = 512;
 /// Connections of one source address (one /64 for IPv6: a host may use all of it).
 pub const PER_SOURCE: usize = 32;
 /// How often one source's refusals are reported.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 /// Sources whose refusals are remembered at once.
 const REMEMBERED: usize = 1024;
 

@@ -6,7 +6,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -28,6 +28,7 @@ pub struct Connection {
     local: SocketAddr,
     seq: AtomicU64,
     stored: AtomicU64,
+    end: OnceLock<&'static str>,
     meter: Arc<Meter>,
     output: Arc<Output>,
 }
@@ -49,6 +50,7 @@ impl Connection {
             local: plain(local),
             seq: AtomicU64::new(0),
             stored: AtomicU64::new(0),
+            end: OnceLock::new(),
             meter,
             output,
         }
@@ -94,18 +96,28 @@ impl Connection {
         self.meter.set_idle(idle);
     }
 
+    /// Names why this connection ends, for its `disconnect` line (`closed` otherwise). The first name stands.
+    pub fn end_as(&self, reason: &'static str) {
+        let _ = self.end.set(reason);
+    }
+
+    pub(crate) fn end_reason(&self) -> Option<&'static str> {
+        self.end.get().copied()
+    }
+
     /// Starts a report of this event type, such as `auth_attempt`.
     pub fn report(&self, event_type: &'static str) -> Report {
         Report::new(event_type)
     }
 
-    /// Writes the report as one line with `src_ip src_port dst_port conn_id seq`, and returns once it is written.
+    /// Writes the report as one line with `src_ip src_port dst_ip dst_port conn_id seq`, and returns once it is written.
     /// Never fails: a line that cannot be written in time is counted and reported later as `events_dropped`.
     pub async fn emit(&self, report: Report) {
         let seq = self.seq.fetch_add(1, Ordering::Relaxed);
         let ident = [
             ("src_ip", self.peer.ip().to_string()),
             ("src_port", self.peer.port().to_string()),
+            ("dst_ip", self.local.ip().to_string()),
             ("dst_port", self.local.port().to_string()),
             ("conn_id", self.id.to_string()),
             ("seq", seq.to_string()),

@@ -338,7 +338,7 @@ async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: 
     // Whatever the service left running with the stream ends now.
     stop.cancel();
     let mut reason = match meter.cut() {
-        Cut::Not => "closed",
+        Cut::Not => conn.end_reason().unwrap_or("closed"),
         Cut::Idle => "idle",
         Cut::Lifetime => "lifetime",
         Cut::Shutdown => "shutdown",

@@ -54,7 +54,7 @@ fn account(seed: &Seed, n: u32, domain: &str) -> Option<Account> {
     // The number keeps two accounts of one name apart.
     let login = match n {
         0 => format!("{}{}", &given[..1], family).to_lowercase(),
-        _ => format!("{}.{}", given, family).to_lowercase(),
+        _ => format!("{given}.{family}").to_lowercase(),
     };
     Some(Account {
         full_name: format!("{given} {family}"),

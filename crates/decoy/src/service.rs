@@ -14,10 +14,10 @@ use crate::{connection::Connection, stream::Stream};
 pub const READ_BUFFER_MAX: usize = 1 << 20;
 
 /// Silence after which a connection is closed unless its service says otherwise.
-pub const IDLE: Duration = Duration::from_secs(60);
+pub const IDLE: Duration = Duration::from_mins(1);
 
 /// Age at which every connection is closed.
-pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
+pub const LIFETIME: Duration = Duration::from_hours(1);
 
 /// One protocol of a decky.
 #[async_trait::async_trait]

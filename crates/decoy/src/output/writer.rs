@@ -28,10 +28,11 @@ const BATCH_BYTES: usize = 64 << 10;
 
 struct Line {
     text: String,
-    written: oneshot::Sender<()>,
-    /// Keeps the queue's bytes bounded; given back when the line is written.
-    _room: tokio::sync::OwnedSemaphorePermit,
+    ack: Ack,
 }
+
+/// Tells the emitter; and keeps the queue's bytes bounded: the room is given back when the line is written.
+type Ack = (oneshot::Sender<()>, tokio::sync::OwnedSemaphorePermit);
 
 /// How a line ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Writer {
         let room = timeout_at(deadline, self.room.clone().acquire_many_owned(bytes)).await.ok()?.ok()?;
         let slot = timeout_at(deadline, self.queue.reserve()).await.ok()?.ok()?;
         let (written, done) = oneshot::channel();
-        slot.send(Line { text, written, _room: room });
+        slot.send(Line { text, ack: (written, room) });
         Some(done)
     }
 
@@ -128,11 +129,10 @@ impl<W: Write, F: Fn(u64) -> String> Thread<W, F> {
                 self.broken.cancel();
                 return;
             }
-            for ack in acks.drain(..) {
-                let (ack, room) = ack;
+            for (written, room) in acks.drain(..) {
                 drop(room);
                 // Nobody waits any more when the emitter ran out of patience.
-                let _: Result<(), ()> = ack.send(());
+                let _ = written.send(());
             }
             // A flood must not pin its peak in memory.
             batch.shrink_to(BATCH_BYTES);
@@ -151,12 +151,10 @@ impl<W: Write, F: Fn(u64) -> String> Thread<W, F> {
     }
 }
 
-type Ack = (oneshot::Sender<()>, tokio::sync::OwnedSemaphorePermit);
-
 fn push(batch: &mut Vec<u8>, acks: &mut Vec<Ack>, line: Line) {
     batch.extend_from_slice(line.text.as_bytes());
     batch.push(b'\n');
-    acks.push((line.written, line._room));
+    acks.push(line.ack);
 }
 
 #[cfg(test)]
@@ -167,25 +165,37 @@ mod tests {
 
     /// An output whose reader has stopped reading until `open`.
     #[derive(Clone, Default)]
-    struct Gate(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Gate(Arc<Inside>);
+
+    #[derive(Default)]
+    struct Inside {
+        state: Mutex<State>,
+        opened: Condvar,
+    }
+
+    #[derive(Default)]
+    struct State {
+        open: bool,
+        bytes: Vec<u8>,
+    }
 
     impl Gate {
         fn open(&self) {
-            self.0.0.lock().unwrap().0 = true;
-            self.0.1.notify_all();
+            self.0.state.lock().unwrap().open = true;
+            self.0.opened.notify_all();
         }
         fn text(&self) -> String {
-            String::from_utf8(self.0.0.lock().unwrap().1.clone()).unwrap()
+            String::from_utf8(self.0.state.lock().unwrap().bytes.clone()).unwrap()
         }
     }
 
     impl Write for Gate {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut state = self.0.0.lock().unwrap();
-            while !state.0 {
-                state = self.0.1.wait(state).unwrap();
+            let mut state = self.0.state.lock().unwrap();
+            while !state.open {
+                state = self.0.opened.wait(state).unwrap();
             }
-            state.1.extend_from_slice(bytes);
+            state.bytes.extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {

@@ -1,10 +1,173 @@
-//! The ssh service.
+//! SSH: takes logins, never runs anything.
+//!
+//! russh speaks the protocol; this module decides what a machine of this persona would say, and writes down what
+//! the client does. An interactive shell for intruders is not this binary's business.
 
-use std::sync::Arc;
+mod auth;
+mod front;
+mod handler;
+mod hassh;
+mod hostkeys;
+mod ident;
+mod release;
 
-use crate::service::{BuildError, Service, ServiceContext};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use russh::{Limits, SshId, server::Config};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, timeout_at},
+};
+
+use self::{
+    auth::Rules,
+    front::Front,
+    handler::{Conversation, Failure, Link},
+    ident::Exchange,
+    release::Server,
+};
+use crate::{
+    connection::Connection,
+    service::{BuildError, Service, ServiceContext, SessionError},
+    stream::Stream,
+};
+
+/// Silence that a logged-in client may keep; OpenSSH itself would wait for ever.
+const IDLE_LOGGED_IN: Duration = Duration::from_mins(15);
+/// Bytes of a client's first line that are reported.
+const LINE_SHOWN: usize = 512;
 
 /// Makes the service.
-pub fn build(_context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
-    Err(BuildError { slug: "ssh", reason: "not yet".to_owned() })
+pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
+    let server = Server::of(&context.persona, &context.seed);
+    let keys = hostkeys::derive(&context.seed.child("hostkeys"))
+        .map_err(|error| BuildError { slug: "ssh", reason: format!("cannot make host keys ({error})") })?;
+    let config = Config {
+        server_id: SshId::Standard(Cow::Owned(server.ident.clone())),
+        methods: server.methods.clone(),
+        keys,
+        preferred: server.preferred(),
+        // Our own rules wait and count the way OpenSSH does.
+        auth_rejection_time: Duration::ZERO,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        max_auth_attempts: 0,
+        // The framework's stream ends silent connections.
+        inactivity_timeout: None,
+        // OpenSSH: a key exchange after 1 GiB or (for most ciphers) more; never by time.
+        limits: Limits { rekey_time_limit: Duration::from_hours(24), ..Limits::default() },
+        window_size: 2 << 20,
+        maximum_packet_size: 32 << 10,
+        channel_buffer_size: 4,
+        event_buffer_size: 4,
+        ..Config::default()
+    };
+    let rules = Rules::new(context.persona.accounts.clone(), server.guide.max_tries, &context.seed);
+    Ok(Arc::new(Ssh { server, config: Arc::new(config), rules: Arc::new(rules) }))
+}
+
+struct Ssh {
+    server: Server,
+    config: Arc<Config>,
+    rules: Arc<Rules>,
+}
+
+#[async_trait::async_trait]
+impl Service for Ssh {
+    fn slug(&self) -> &'static str {
+        "ssh"
+    }
+
+    fn idle(&self) -> Duration {
+        // The grace time ends it before; a server that cut earlier would be none.
+        self.server.guide.grace + Duration::from_secs(1)
+    }
+
+    async fn serve(&self, mut stream: Stream, conn: Arc<Connection>) -> Result<(), SessionError> {
+        let grace = Instant::now() + self.server.guide.grace;
+        let Ok(exchange) = timeout_at(grace, ident::exchange(&mut stream, &self.server.ident)).await else {
+            conn.end_as("login_grace");
+            return Ok(());
+        };
+        let (read, text, whole) = match exchange? {
+            Exchange::Ident { read, text, whole } => (read, text, whole),
+            Exchange::Wrong { read, answer } => {
+                report_line(&conn, &read, "invalid").await;
+                stream.write_all(answer.as_bytes()).await?;
+                stream.shutdown().await?;
+                return Ok(());
+            }
+            Exchange::Gone { read } => {
+                if !read.is_empty() {
+                    report_line(&conn, &read, "unfinished").await;
+                }
+                return Ok(());
+            }
+        };
+        let banner = read.get(..text).unwrap_or_default();
+        conn.emit(conn.report("client_banner").bytes("client_banner", banner)).await;
+        let ours = self.server.ident.len() + 2;
+        let front = Front::new(stream, conn.clone(), ours, read, whole);
+        self.converse(front, conn, grace).await
+    }
+}
+
+impl Ssh {
+    async fn converse(
+        &self,
+        front: Front,
+        conn: Arc<Connection>,
+        grace: Instant,
+    ) -> Result<(), SessionError> {
+        let link = Arc::new(Link::default());
+        let conversation =
+            Conversation::new(conn.clone(), self.rules.clone(), self.server.methods.clone(), link.clone());
+        let start = russh::server::run_stream(self.config.clone(), front, conversation);
+        let Ok(running) = timeout_at(grace, start).await else {
+            conn.end_as("login_grace");
+            return Ok(());
+        };
+        let mut running = match running {
+            Ok(running) => running,
+            Err(error) => return outcome(error),
+        };
+        // Nobody else sets it.
+        let _ = link.handle.set(running.handle());
+        tokio::select! {
+            ended = &mut running => return ended.or_else(outcome),
+            () = tokio::time::sleep_until(grace), if !link.logged_in.load(Ordering::Relaxed) => {}
+            () = link.login.notified() => {}
+        }
+        if !link.logged_in.load(Ordering::Relaxed) {
+            conn.end_as("login_grace");
+            return Ok(());
+        }
+        conn.set_idle(IDLE_LOGGED_IN);
+        running.await.or_else(outcome)
+    }
+}
+
+/// What is worth an `error` line: a client that breaks the protocol. One that goes away is none.
+fn outcome(error: Failure) -> Result<(), SessionError> {
+    use russh::Error;
+    match error {
+        Failure::Russh(Error::IO(error)) => Err(SessionError::Io(error)),
+        Failure::Russh(
+            Error::Disconnect | Error::HUP | Error::ConnectionTimeout | Error::InactivityTimeout,
+        ) => Ok(()),
+        Failure::Russh(Error::NoCommonAlgo { kind, .. }) => {
+            Err(SessionError::protocol(format!("no common algorithm: {kind:?}")))
+        }
+        // russh's texts name states, not bytes.
+        Failure::Russh(error) => Err(SessionError::protocol(error.to_string())),
+        Failure::Flood => Err(SessionError::protocol(error.to_string())),
+    }
+}
+
+async fn report_line(conn: &Connection, read: &[u8], state: &'static str) {
+    let shown = read.get(..LINE_SHOWN).unwrap_or(read);
+    conn.emit(conn.report("client_banner").bytes("client_banner", shown).field("state", state)).await;
 }
