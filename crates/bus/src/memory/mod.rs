@@ -1,0 +1,383 @@
+//! The hub in memory: the same rules as the server (no echo, groups, streams with message ids, redelivery), in
+//! one process and without a socket. For tests and `DECNET_BUS_TYPE=fake`; nothing survives the process.
+
+mod stream;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+use tracing::debug;
+
+use self::stream::{MemoryStream, Taken};
+use crate::{
+    AckError, BusStatus, Durable, FetchError, Origin, ProvisionError, PublishError, RequestError, Stored,
+    StreamName, StreamSpec,
+    consumer::{AckHandle, RawDelivered, Verdict},
+    ring::RingSender,
+    topic::covers,
+    wire::{Incoming, Outgoing},
+};
+
+/// The server's limit, kept here too so that a test meets it.
+const MAX_PAYLOAD: usize = 1024 * 1024;
+
+/// A broker in memory. Clones are the same broker.
+#[derive(Debug, Clone)]
+pub struct MemoryHub(Arc<Hub>);
+
+#[derive(Debug)]
+struct Hub {
+    state: Mutex<State>,
+    /// Counts changes, so that a waiting fetch looks again.
+    changes: watch::Sender<u64>,
+    online: watch::Sender<BusStatus>,
+    next_inbox: AtomicU64,
+    connects: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    listeners: Vec<Listener>,
+    streams: HashMap<StreamName, MemoryStream>,
+    inboxes: HashMap<String, oneshot::Sender<Bytes>>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("listeners", &self.listeners.len()).finish_non_exhaustive()
+    }
+}
+
+struct Listener {
+    subjects: Vec<String>,
+    group: Option<String>,
+    owner: Origin,
+    sender: RingSender<Incoming>,
+}
+
+impl Default for MemoryHub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryHub {
+    /// A hub without streams, like a fresh server.
+    pub fn new() -> Self {
+        Self(Arc::new(Hub {
+            state: Mutex::default(),
+            changes: watch::Sender::new(0),
+            online: watch::Sender::new(connected(1)),
+            next_inbox: AtomicU64::new(0),
+            connects: AtomicU64::new(1),
+        }))
+    }
+
+    /// Takes the hub off the net or back, as if the broker were stopped and started.
+    pub fn set_online(&self, online: bool) {
+        let status = if online {
+            connected(self.0.connects.fetch_add(1, Ordering::Relaxed) + 1)
+        } else {
+            BusStatus::Connecting
+        };
+        self.0.online.send_replace(status);
+    }
+
+    /// Forgets all remembered message ids, as if the duplicate windows had passed.
+    pub fn expire_message_ids(&self) {
+        for stream in self.lock().streams.values_mut() {
+            stream.forget_ids();
+        }
+    }
+
+    pub(crate) fn link(&self, origin: Origin) -> MemoryLink {
+        MemoryLink { hub: self.clone(), origin }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_online(&self) -> bool {
+        self.0.online.borrow().is_connected()
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+fn connected(connects: u64) -> BusStatus {
+    BusStatus::Connected { version: "memory".to_owned(), connects }
+}
+
+/// One program's place on the hub.
+#[derive(Debug)]
+pub(crate) struct MemoryLink {
+    hub: MemoryHub,
+    origin: Origin,
+}
+
+impl MemoryLink {
+    pub(crate) fn status(&self) -> watch::Receiver<BusStatus> {
+        self.hub.0.online.subscribe()
+    }
+
+    /// Delivers to live listeners; `false` when nobody listens.
+    fn deliver(&self, state: &mut State, out: &Outgoing, reply: Option<&str>) -> bool {
+        state.listeners.retain(|listener| !listener.sender.is_abandoned());
+        let mut served: Vec<&str> = Vec::new();
+        let mut heard = false;
+        for listener in &state.listeners {
+            if listener.owner.is_same_run(&self.origin)
+                || !listener.subjects.iter().any(|filter| covers(filter, &out.subject))
+            {
+                continue;
+            }
+            if let Some(group) = &listener.group {
+                if served.contains(&group.as_str()) {
+                    continue;
+                }
+                served.push(group);
+            }
+            heard = true;
+            listener.sender.push(Incoming {
+                subject: out.subject.clone(),
+                origin: self.origin.clone(),
+                body: out.body.clone(),
+                reply: reply.map(str::to_owned),
+            });
+        }
+        heard
+    }
+
+    fn check(&self, out: &Outgoing) -> Result<(), PublishError> {
+        if !self.hub.is_online() {
+            return Err(PublishError::Disconnected);
+        }
+        if out.body.len() > MAX_PAYLOAD {
+            let (subject, size) = (out.subject.clone(), out.body.len());
+            return Err(PublishError::TooLarge { subject, size, max: MAX_PAYLOAD });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn publish(&self, out: Outgoing) -> Result<(), PublishError> {
+        match self.store(out) {
+            // A plain publish does not care whether anything keeps it.
+            Ok(_) | Err(PublishError::NoStream { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn store(&self, out: Outgoing) -> Result<Stored, PublishError> {
+        self.check(&out)?;
+        let mut state = self.hub.lock();
+        self.deliver(&mut state, &out, None);
+        let mut stored = Err(PublishError::NoStream { subject: out.subject.clone() });
+        let mut copies = Vec::new();
+        for stream in state.streams.values_mut() {
+            if stream.keeps(&out.subject) {
+                stored = stream.store(&out, &self.origin);
+                copies.push(stream.name());
+            }
+        }
+        if stored.as_ref().is_ok_and(|stored| !stored.duplicate) {
+            for stream in state.streams.values_mut() {
+                if stream.source().is_some_and(|source| copies.contains(&source)) {
+                    drop(stream.store(&out, &self.origin));
+                }
+            }
+        }
+        drop(state);
+        self.hub.changed();
+        stored
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        subjects: Vec<String>,
+        group: Option<String>,
+        sender: RingSender<Incoming>,
+    ) {
+        let listener = Listener { subjects, group, owner: self.origin.clone(), sender };
+        self.hub.lock().listeners.push(listener);
+    }
+
+    pub(crate) async fn request(&self, out: Outgoing, patience: Duration) -> Result<Bytes, RequestError> {
+        let topic = out.subject.clone();
+        let until = Instant::now() + patience;
+        if !wait_online(&self.hub, until).await {
+            return Err(RequestError::Disconnected);
+        }
+        if out.body.len() > MAX_PAYLOAD {
+            let reason = format!("the question has {} bytes, the limit is {MAX_PAYLOAD}", out.body.len());
+            return Err(RequestError::BadMessage { topic, reason });
+        }
+        let inbox = format!("_INBOX.{}", self.hub.0.next_inbox.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.hub.lock();
+            if !self.deliver(&mut state, &out, Some(&inbox)) {
+                return Err(RequestError::NoResponder { topic });
+            }
+            state.inboxes.insert(inbox.clone(), sender);
+        }
+        match tokio::time::timeout_at(until, receiver).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => {
+                self.hub.lock().inboxes.remove(&inbox);
+                Err(RequestError::TimedOut { topic })
+            }
+        }
+    }
+
+    pub(crate) fn respond(&self, out: &Outgoing) -> Result<(), PublishError> {
+        self.check(out)?;
+        match self.hub.lock().inboxes.remove(&out.subject).map(|inbox| inbox.send(out.body.clone())) {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => debug!("the asker is gone"),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn last_health(&self) -> Vec<(String, Bytes)> {
+        let state = self.hub.lock();
+        state.streams.get(&StreamName::Health).map(MemoryStream::messages).unwrap_or_default()
+    }
+
+    pub(crate) fn close(&self) {
+        self.hub.lock().listeners.retain(|listener| {
+            let own = listener.owner.is_same_run(&self.origin);
+            if own {
+                listener.sender.end();
+            }
+            !own
+        });
+    }
+
+    pub(crate) fn provision(
+        &self,
+        streams: Vec<StreamSpec>,
+        durables: Vec<Durable>,
+    ) -> Result<(), ProvisionError> {
+        if !self.hub.is_online() {
+            return Err(ProvisionError::Disconnected);
+        }
+        let mut state = self.hub.lock();
+        for spec in streams {
+            match state.streams.get_mut(&spec.name) {
+                Some(stream) => stream.configure(spec),
+                None => drop(state.streams.insert(spec.name, MemoryStream::new(spec))),
+            }
+        }
+        for durable in durables {
+            if let Some(stream) = state.streams.get_mut(&durable.stream()) {
+                stream.add(durable);
+            }
+        }
+        drop(state);
+        self.hub.changed();
+        Ok(())
+    }
+
+    pub(crate) fn consumer(&self, durable: &Durable) -> MemoryConsumer {
+        MemoryConsumer {
+            hub: self.hub.clone(),
+            changes: self.hub.0.changes.subscribe(),
+            stream: durable.stream(),
+            name: durable.name().to_owned(),
+        }
+    }
+}
+
+async fn wait_online(hub: &MemoryHub, until: Instant) -> bool {
+    let mut online = hub.0.online.subscribe();
+    let waiting = online.wait_for(BusStatus::is_connected);
+    tokio::time::timeout_at(until, waiting).await.is_ok_and(|seen| seen.is_ok())
+}
+
+pub(crate) struct MemoryConsumer {
+    hub: MemoryHub,
+    changes: watch::Receiver<u64>,
+    stream: StreamName,
+    name: String,
+}
+
+impl MemoryConsumer {
+    pub(crate) async fn fetch(
+        &mut self,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<RawDelivered>, FetchError> {
+        let until = Instant::now() + wait;
+        loop {
+            if !wait_online(&self.hub, until).await {
+                return Err(FetchError::Disconnected);
+            }
+            self.changes.mark_unchanged();
+            let (taken, due) = self.take(max)?;
+            if !taken.is_empty() {
+                return Ok(taken.into_iter().map(|taken| self.delivered(taken)).collect());
+            }
+            let next = due.map_or(until, |due| due.min(until));
+            // Both outcomes mean: look again.
+            drop(tokio::time::timeout_at(next, self.changes.changed()).await);
+            if Instant::now() >= until {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    fn take(&self, max: usize) -> Result<(Vec<Taken>, Option<Instant>), FetchError> {
+        let mut state = self.hub.lock();
+        state
+            .streams
+            .get_mut(&self.stream)
+            .and_then(|stream| stream.take(&self.name, max))
+            .ok_or_else(|| FetchError::NotProvisioned { stream: self.stream, durable: self.name.clone() })
+    }
+
+    fn delivered(&self, taken: Taken) -> RawDelivered {
+        let (hub, stream, name) = (self.hub.clone(), self.stream, self.name.clone());
+        let ack = AckHandle::Memory(MemoryAck { hub, stream, name, sequence: taken.sequence });
+        RawDelivered {
+            subject: taken.subject,
+            origin: taken.origin,
+            body: taken.body,
+            delivery: taken.delivery,
+            ack,
+        }
+    }
+}
+
+pub(crate) struct MemoryAck {
+    hub: MemoryHub,
+    stream: StreamName,
+    name: String,
+    sequence: u64,
+}
+
+impl MemoryAck {
+    pub(crate) fn give(&self, verdict: Verdict) -> Result<(), AckError> {
+        if !self.hub.is_online() {
+            return Err(AckError);
+        }
+        if let Some(stream) = self.hub.lock().streams.get_mut(&self.stream) {
+            stream.judge(&self.name, self.sequence, verdict);
+        }
+        self.hub.changed();
+        Ok(())
+    }
+}

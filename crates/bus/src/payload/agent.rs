@@ -1,0 +1,179 @@
+//! What the agent of a host is told and asked: the closed list of verbs of the one privileged process.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use chrono::{DateTime, Utc};
+use decnet_core::DeckyName;
+use serde::{Deserialize, Serialize};
+
+/// Bring the host's deckies to this plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeployCommand {
+    /// Id under which progress and result are announced.
+    pub operation: String,
+    /// Who asked.
+    pub requested_by: String,
+    /// The plan of `decnet_fleet`, as JSON: this crate does not know its shape.
+    pub plan: serde_json::Value,
+}
+
+/// Remove deckies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeardownCommand {
+    /// Id under which progress and result are announced.
+    pub operation: String,
+    /// Who asked.
+    pub requested_by: String,
+    /// Which.
+    pub scope: TeardownScope,
+}
+
+/// Which deckies to remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TeardownScope {
+    /// All of the host.
+    All,
+    /// This one.
+    One(DeckyName),
+}
+
+/// Progress or result of a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperationNotice {
+    /// The command's id.
+    pub operation: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    #[serde(flatten)]
+    pub kind: OperationKind,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum OperationKind {
+    /// A step was made.
+    Progress {
+        /// Steps made.
+        done: u32,
+        /// Steps in all.
+        total: u32,
+        /// The decky at work.
+        #[serde(default)]
+        decky: Option<DeckyName>,
+        /// What is happening.
+        text: String,
+    },
+    /// All is as ordered.
+    Done {
+        /// One sentence.
+        summary: String,
+    },
+    /// It failed.
+    Failed {
+        /// One sentence that says what to do.
+        reason: String,
+    },
+}
+
+/// What runs on the host?
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectRequest {}
+
+/// What runs on the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectReply {
+    /// Its deckies.
+    pub deckies: Vec<DeckyInspection>,
+}
+
+/// One decky as the runtime sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeckyInspection {
+    /// Which.
+    pub name: DeckyName,
+    /// Its state.
+    pub state: String,
+    /// State of each service, by slug.
+    #[serde(default)]
+    pub services: BTreeMap<String, String>,
+    /// What went wrong last.
+    #[serde(default)]
+    pub last_error: Option<String>,
+    /// Added to each standard port; not 0 where low ports may not be bound (process runtime without root).
+    #[serde(default)]
+    pub port_base: u16,
+}
+
+/// Put files into a decky.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutFilesRequest {
+    /// Which decky.
+    pub decky: DeckyName,
+    /// The files.
+    pub files: Vec<FileToPut>,
+}
+
+/// One file with everything that makes it look grown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileToPut {
+    /// Absolute path on the decky.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of change.
+    pub mtime: DateTime<Utc>,
+    /// Content in base64.
+    pub content_b64: String,
+}
+
+/// The files are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutFilesReply {
+    /// How many were written.
+    pub written: u32,
+}
+
+/// Read one file of a decky.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFileRequest {
+    /// Which decky.
+    pub decky: DeckyName,
+    /// Absolute path.
+    pub path: String,
+    /// Most bytes to read.
+    pub max: u64,
+}
+
+/// The file, or nothing where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFileReply {
+    /// Content in base64.
+    pub content_b64: Option<String>,
+}
+
+/// Connect from one decky to another, from a keyed source port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeRequest {
+    /// The decky that connects.
+    pub from: DeckyName,
+    /// Destination address.
+    pub to_ip: IpAddr,
+    /// Destination port.
+    pub to_port: u16,
+}
+
+/// What the other side said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReply {
+    /// First bytes of the service, cleaned.
+    pub banner: Option<String>,
+    /// The source port that was used.
+    pub src_port: u16,
+}

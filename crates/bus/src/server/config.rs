@@ -1,0 +1,107 @@
+//! The configuration file of a nats-server that we start: loopback, a token, JetStream below our own folder.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+use crate::streams::{FULL_STORAGE, LEAST_STORAGE};
+
+/// Largest message, as the envelope's and ingest's limits assume.
+const MAX_PAYLOAD: usize = 1024 * 1024;
+const FILE_LIMIT: &str = "max_file_store:";
+
+pub(super) struct Settings<'a> {
+    pub(super) dir: &'a Path,
+    /// `None`: the server picks one and says which in a file of this folder.
+    pub(super) port: Option<u16>,
+    pub(super) token: &'a str,
+    pub(super) sync_always: bool,
+    pub(super) max_storage: Option<u64>,
+}
+
+/// Makes the folder, for us alone.
+pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Writes the file (mode 0600: it holds the token) in one step.
+pub(super) fn write(path: &Path, settings: &Settings<'_>) -> io::Result<()> {
+    let before = fs::read_to_string(path).unwrap_or_default();
+    let limit = settings.max_storage.map_or_else(|| storage_limit(settings.dir, &before), Ok)?;
+    let text = render(settings, limit)?;
+    let mut file = tempfile::NamedTempFile::new_in(settings.dir)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Half of what is free, but never less than at the last start: streams that were promised more would not open.
+fn storage_limit(dir: &Path, before: &str) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(dir)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let promised = before
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(FILE_LIMIT))
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap_or(0);
+    Ok((free / 2).clamp(LEAST_STORAGE, FULL_STORAGE).max(promised))
+}
+
+fn render(settings: &Settings<'_>, limit: u64) -> io::Result<String> {
+    let quoted = |path: &Path| {
+        let text =
+            path.to_str().ok_or_else(|| io::Error::other(format!("{} is not UTF-8", path.display())))?;
+        serde_json::to_string(text).map_err(io::Error::other)
+    };
+    let (dir, store) = (quoted(settings.dir)?, quoted(&settings.dir.join("jetstream"))?);
+    let token = serde_json::to_string(settings.token).map_err(io::Error::other)?;
+    let port = settings.port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
+    let sync = if settings.sync_always { "  sync_interval: always\n" } else { "" };
+    Ok(format!(
+        "# Written by decnet at each start of the broker: changes here are lost.\n\
+         server_name: \"decnet\"\n\
+         host: \"127.0.0.1\"\n\
+         port: {port}\n\
+         ports_file_dir: {dir}\n\
+         pid_file: {pid}\n\
+         max_payload: {MAX_PAYLOAD}\n\
+         authorization {{ token: {token} }}\n\
+         jetstream {{\n  \
+           store_dir: {store}\n  \
+           max_memory_store: {memory}\n  \
+           {FILE_LIMIT} {limit}\n\
+         {sync}}}\n",
+        pid = quoted(&settings.dir.join("nats-server.pid"))?,
+        memory = 64 * 1024 * 1024,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_file_is_private_and_a_promise_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nats.conf");
+        let settings = |max_storage| Settings {
+            dir: folder.path(),
+            port: None,
+            token: "to\"ken",
+            sync_always: true,
+            max_storage,
+        };
+        write(&path, &settings(Some(9_000_000_000_000))).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        write(&path, &settings(None)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("max_file_store: 9000000000000"), "{text}");
+        assert!(text.contains(r#"token: "to\"ken""#) && text.contains("sync_interval: always"), "{text}");
+    }
+}
