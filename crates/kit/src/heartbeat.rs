@@ -48,8 +48,18 @@ pub(crate) fn beat(ctx: &Ctx, started: Instant) -> Heartbeat {
     let mut extra = ctx.extra().call();
     // The spec's own names are not the worker's to redefine.
     extra.retain(|key, _| {
-        !["worker", "ts", "version", "pid", "uptime_s", "rss_bytes", "queue_depth", "last_progress_ts", "errors_5m"]
-            .contains(&key.as_str())
+        ![
+            "worker",
+            "ts",
+            "version",
+            "pid",
+            "uptime_s",
+            "rss_bytes",
+            "queue_depth",
+            "last_progress_ts",
+            "errors_5m",
+        ]
+        .contains(&key.as_str())
     });
     Heartbeat {
         worker: ctx.worker().to_string(),

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use bytes::Bytes;
+use chrono::TimeDelta;
 use decnet_bus::{Bus, Pending, PublishError, Topic};
 use decnet_db::{Db, OutboxRow};
 use futures_util::{StreamExt, stream::FuturesOrdered};

@@ -17,8 +17,11 @@ pub struct Backoff {
 impl Backoff {
     /// Delays from about `first`, doubling up to `most`.
     pub fn new(first: Duration, most: Duration) -> Self {
-        let shape =
-            ExponentialBuilder::new().with_min_delay(first).with_max_delay(most).without_max_times().with_jitter();
+        let shape = ExponentialBuilder::new()
+            .with_min_delay(first)
+            .with_max_delay(most)
+            .without_max_times()
+            .with_jitter();
         Self { shape, delays: shape.build(), most }
     }
 
@@ -47,7 +50,8 @@ mod tests {
         assert_eq!(delays[199], most);
         backoff.reset();
         assert!(backoff.delay() < first * 2);
-        let firsts: std::collections::BTreeSet<_> = (0..50).map(|_| Backoff::new(first, most).delay()).collect();
+        let firsts: std::collections::BTreeSet<_> =
+            (0..50).map(|_| Backoff::new(first, most).delay()).collect();
         assert!(firsts.len() > 40, "jitter is missing");
     }
 }

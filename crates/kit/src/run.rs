@@ -172,13 +172,17 @@ where
     }
     // Two threads at least: a body that spins must not keep the stop's bound from being noticed.
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            complain(info.worker, &format!("cannot start the async runtime: {error}; is a process limit reached?"));
-            return Exit::Failed.into();
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                complain(
+                    info.worker,
+                    &format!("cannot start the async runtime: {error}; is a process limit reached?"),
+                );
+                return Exit::Failed.into();
+            }
+        };
     let parts = Parts { meter, notifier: Notifier::process(), ..Parts::new(info, loaded.settings) };
     let exit = runtime.block_on(async {
         if let Err(error) = watch_signals(&parts.stop, &parts.cut) {
@@ -271,7 +275,9 @@ where
     if let Some(database) = ctx.0.database.clone() {
         let ctx = ctx.clone();
         background.push(tokio::spawn(async move {
-            if let Err(error @ (DatabaseError::Schema(_) | DatabaseError::Unused)) = database.keep_trying().await {
+            if let Err(error @ (DatabaseError::Schema(_) | DatabaseError::Unused)) =
+                database.keep_trying().await
+            {
                 tracing::error!(%error, "this database cannot be used");
                 ctx.fail(Exit::Schema);
             }
@@ -292,7 +298,10 @@ where
         () = cut.cancelled() => false,
     };
     if !in_time {
-        tracing::warn!(bound_s = timing.stop_bound.as_secs_f64(), "parts of the worker did not stop in time and are cut");
+        tracing::warn!(
+            bound_s = timing.stop_bound.as_secs_f64(),
+            "parts of the worker did not stop in time and are cut"
+        );
         work.abort();
     }
     background.iter().for_each(JoinHandle::abort);
@@ -312,7 +321,9 @@ async fn wind_down(ctx: &Ctx, early: Option<Ended>, work: &mut JoinHandle<anyhow
     match ended {
         Ok(Ok(())) => {}
         // The operator asked for the end and gets it: a failure on the way out must not start the worker again.
-        Ok(Err(error)) if asked => tracing::warn!(error = format!("{error:#}"), "the worker failed while it stopped"),
+        Ok(Err(error)) if asked => {
+            tracing::warn!(error = format!("{error:#}"), "the worker failed while it stopped")
+        }
         Ok(Err(error)) => {
             tracing::error!(error = format!("{error:#}"), "the worker failed");
             ctx.fail(Exit::Failed);

@@ -200,7 +200,8 @@ mod tests {
     async fn a_burst_is_one_pass_also_when_it_came_during_a_pass() {
         let stop = CancellationToken::new();
         let (send, receive) = mpsc::unbounded_channel();
-        let mut wakeups = wakeups(Duration::from_secs(60), &stop).on_stream(UnboundedReceiverStream::new(receive));
+        let mut wakeups =
+            wakeups(Duration::from_secs(60), &stop).on_stream(UnboundedReceiverStream::new(receive));
         assert_eq!(wakeups.next().await, Some(Wake::Start));
         for _ in 0..500 {
             send.send(()).unwrap();

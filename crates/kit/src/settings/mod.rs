@@ -12,6 +12,4 @@ mod tests;
 
 pub use load::{DEFAULT_FILE, Effective, FILE_VARIABLE, Layer, Loaded, Problem, SettingsError, Sources};
 pub use table::{SETTINGS, Setting, Settings, find};
-pub use value::{
-    Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, SettingValue,
-};
+pub use value::{Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, SettingValue};

@@ -9,8 +9,7 @@ use decnet_bus::{BusConfig, BusType};
 use decnet_core::HostId;
 
 use super::{
-    Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, SettingValue,
-    load::Picker,
+    Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, load::Picker,
 };
 
 /// One row of the table.

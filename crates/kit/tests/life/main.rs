@@ -1,0 +1,7 @@
+//! A worker's life against a real nats-server and a migrated SQLite file: in this process where that shows enough, else as a
+//! process of its own (`examples/small_worker.rs`) that is signalled, frozen and killed.
+
+mod ground;
+mod inside;
+mod process;
+mod relay;
