@@ -2,7 +2,7 @@
 //!
 //! One line here and one module is all that a new protocol needs.
 
-use crate::{service::Build, ssh};
+use crate::{http, service::Build, ssh};
 
 /// One service of the table.
 pub struct Entry {
@@ -15,7 +15,10 @@ pub struct Entry {
 }
 
 /// Every service that this binary knows.
-pub const SERVICES: &[Entry] = &[Entry { slug: "ssh", ports: &[22], build: ssh::build }];
+pub const SERVICES: &[Entry] = &[
+    Entry { slug: "ssh", ports: &[22], build: ssh::build },
+    Entry { slug: "http", ports: &[80], build: http::build },
+];
 
 /// The service of this slug.
 pub fn find(slug: &str) -> Option<&'static Entry> {

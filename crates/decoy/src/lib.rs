@@ -10,6 +10,7 @@ pub mod connection;
 pub mod document;
 pub mod health;
 pub mod host;
+pub mod http;
 pub mod listener;
 pub mod output;
 pub mod persona;
