@@ -122,3 +122,88 @@ pub fn loopback_range(fleet: &Seed, count: usize) -> Ipv4Net {
     let all = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
     Ipv4Net::new(Ipv4Addr::new(127, second, third, 0), prefix).unwrap_or(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use decnet_core::FleetSecret;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ip(last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, last)
+    }
+
+    #[test]
+    fn ranges_by_common_prefix() {
+        assert_eq!(smallest_range(&[ip(7), ip(8)]), Some("10.0.0.0/28".parse().unwrap()));
+        assert_eq!(smallest_range(&[ip(9)]), Some("10.0.0.9/32".parse().unwrap()));
+        assert_eq!(smallest_range(&[ip(4), ip(7), ip(5)]), Some("10.0.0.4/30".parse().unwrap()));
+        assert_eq!(smallest_range(&[]), None);
+        let ends = [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST];
+        assert_eq!(smallest_range(&ends), Some("0.0.0.0/0".parse().unwrap()));
+        assert_eq!(host_routes(&[ip(7), ip(200)])[1], "10.0.0.200/32".parse().unwrap());
+    }
+
+    #[test]
+    fn the_error_names_subnet_and_count() {
+        let used = HashSet::from([IpAddr::V4(ip(3))]);
+        let subnet = "10.0.0.0/29".parse().unwrap();
+        let pool = Pool { subnet, gateway: Some(ip(1)), host: Some(ip(2)), start: None, used: &used };
+        assert_eq!(pool.allocate(3, &HashSet::new()), Ok(vec![ip(4), ip(5), ip(6)]));
+        let error = pool.allocate(4, &HashSet::new()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("subnet 10.0.0.0/29 has 3 free addresses and 4 are needed"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn fleets_get_different_loopback_ranges() {
+        let range = |n, count| loopback_range(&FleetSecret::from_number(n).seed(), count);
+        let ranges: HashSet<Ipv4Net> = (0..100).map(|n| range(n, 5)).collect();
+        assert!(ranges.len() > 95, "{}", ranges.len());
+        assert!(ranges.iter().all(|r| r.prefix_len() == 24 && (64..=126).contains(&r.network().octets()[1])));
+        assert_eq!(range(1, 5), range(1, 200));
+        assert_eq!(range(1, 1000).prefix_len(), 16);
+        assert!(range(1, 1000).contains(&range(1, 5)));
+    }
+
+    proptest! {
+        /// A8: what is handed out is inside, ascending, and nobody's.
+        #[test]
+        fn nothing_that_is_somebodys_is_handed_out(
+            base in any::<u32>(), prefix in 20u8..=30, offsets in proptest::collection::vec(0u32..4096, 0..40),
+            start in 0u32..4096, count in 0usize..300, with_start in any::<bool>(),
+        ) {
+            let subnet = Ipv4Net::new(Ipv4Addr::from(base), prefix).unwrap().trunc();
+            let at = |offset: u32| Ipv4Addr::from(u32::from(subnet.network()).wrapping_add(offset));
+            let gateway = offsets.first().copied().map(at);
+            let host = offsets.get(1).copied().map(at);
+            let used: HashSet<IpAddr> = offsets.iter().skip(2).step_by(2).map(|o| at(*o).into()).collect();
+            let taken: HashSet<Ipv4Addr> = offsets.iter().skip(3).step_by(2).map(|o| at(*o)).collect();
+            let start = with_start.then(|| at(start));
+            let pool = Pool { subnet, gateway, host, start, used: &used };
+            let bad = |ip: &Ipv4Addr| {
+                !subnet.contains(ip) || *ip == subnet.network() || *ip == subnet.broadcast() || gateway == Some(*ip)
+                    || host == Some(*ip) || used.contains(&IpAddr::V4(*ip)) || taken.contains(ip)
+                    || ip.octets()[0] == 0 || ip.octets()[0] >= 224 || *ip == Ipv4Addr::LOCALHOST
+                    || start.is_some_and(|s| *ip < s)
+            };
+            let free = subnet.hosts().filter(|ip| !bad(ip)).count();
+            match pool.allocate(count, &taken) {
+                Ok(found) => {
+                    prop_assert_eq!(found.len(), count);
+                    prop_assert!(found.windows(2).all(|w| w[0] < w[1]));
+                    prop_assert!(!found.iter().any(bad));
+                }
+                Err(error) => {
+                    prop_assert!(free < count);
+                    prop_assert_eq!(error, PoolError { subnet, wanted: count, found: free });
+                }
+            }
+        }
+    }
+}

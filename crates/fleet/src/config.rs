@@ -95,7 +95,7 @@ pub struct DecnetConfig {
     /// Forensic log file, if the operator named one.
     #[serde(default)]
     pub log_file: Option<String>,
-    /// IPvlan instead of macvlan.
+    /// `ipvlan` instead of macvlan.
     #[serde(default)]
     pub ipvlan: bool,
     /// Minutes between mutations; `None` for never.

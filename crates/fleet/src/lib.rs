@@ -18,6 +18,7 @@ pub mod state;
 pub use config::{DeckyConfig, DecnetConfig, Mode};
 pub use flags::{FlagError, FlagOptions, from_flags};
 pub use health::{DeckyState, ServiceState, aggregate};
+pub use ini::{IniError, IniErrors};
 pub use plan::{
     DeckyPlan, DecoyPlacement, HostNetwork, Plan, PlanDiff, PlanError, PlanErrors, PlanRequest, RuntimeKind,
     plan,

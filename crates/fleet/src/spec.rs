@@ -33,7 +33,7 @@ pub struct FleetSpec {
     pub interface: Option<String>,
     /// First address to hand out.
     pub ip_start: Option<Ipv4Addr>,
-    /// IPvlan instead of macvlan.
+    /// `ipvlan` instead of macvlan.
     pub ipvlan: bool,
     /// Minutes between mutations. The outer `None` takes the default, `Some(None)` means never.
     pub mutate_interval: Option<Option<u32>>,

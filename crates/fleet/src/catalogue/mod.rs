@@ -17,7 +17,7 @@ pub use archetype::{Archetype, archetype, archetypes, known_archetypes};
 pub use distro::{Distro, distro, distros, known_distros};
 pub use hostname::{HostStyle, host_name};
 pub use os_profile::{OsFamily, sysctls};
-pub use port::{Port, PortInfo, Proto, listening_ports};
+pub use port::{Port, PortInfo, Proto, listening_ports, port_clashes};
 pub use service::{
     Service, ServiceProblem, available_services, known_services, require_built, service, services,
 };

@@ -2,7 +2,7 @@
 //!
 //! The functions used on tables are `const`, so that a clash within an archetype does not compile.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,8 +78,21 @@ pub fn listening_ports(service: &Service, others: &[&str]) -> Vec<Port> {
     service.ports.iter().filter(ours).map(|info| info.port).collect()
 }
 
+/// Ports that two services of one decky both listen on: the first service, the second, the port.
+pub fn port_clashes<'a>(services: &[(&'a str, Vec<Port>)]) -> Vec<(&'a str, &'a str, Port)> {
+    let mut owners: BTreeMap<Port, &str> = BTreeMap::new();
+    let mut clashes = Vec::new();
+    for (slug, ports) in services {
+        for port in ports {
+            if let Some(first) = owners.insert(*port, slug) {
+                clashes.push((first, *slug, *port));
+            }
+        }
+    }
+    clashes
+}
+
 /// True if two services of the list want one port; for assertions at compile time.
-#[expect(clippy::indexing_slicing, reason = "bounded by the loop; iterators are not const")]
 pub(super) const fn has_clash(slugs: &[&str]) -> bool {
     let mut i = 0;
     while i < slugs.len() {
@@ -101,10 +114,11 @@ const fn clash(a: &str, b: &str) -> Option<Port> {
     while i < first.ports.len() {
         let mut j = 0;
         while j < second.ports.len() {
-            let (p, q) = (&first.ports[i], &second.ports[j]);
-            let same = p.port.number == q.port.number && p.port.proto as u8 == q.port.proto as u8;
-            if same && !yields(p, b) && !yields(q, a) {
-                return Some(p.port);
+            let (mine, theirs) = (&first.ports[i], &second.ports[j]);
+            let same =
+                mine.port.number == theirs.port.number && mine.port.proto as u8 == theirs.port.proto as u8;
+            if same && !yields(mine, b) && !yields(theirs, a) {
+                return Some(mine.port);
             }
             j += 1;
         }

@@ -109,6 +109,11 @@ pub(super) fn plan_node(request: &PlanRequest<'_>, decky: &DeckySpec) -> Seed {
     node(request, decky).child("plan")
 }
 
+/// The decky of this name and archetype in the deployment that is replaced.
+pub(super) fn previous<'a>(request: &PlanRequest<'a>, decky: &DeckySpec) -> Option<&'a DeckyConfig> {
+    request.previous?.decky(decky.name.as_str()).filter(|d| d.archetype == decky.archetype)
+}
+
 /// What a decky looks like from outside, apart from its services.
 struct Face {
     archetype: Option<&'static Archetype>,
@@ -140,8 +145,10 @@ impl Face {
             }
             DistroChoice::Rotate => {
                 let list = archetype.map_or_else(Vec::new, |a| a.distros.to_vec());
+                let before = previous(request, decky).map(|d| d.distro.as_str());
                 let list = if list.is_empty() { distros().iter().map(|d| d.slug).collect() } else { list };
-                let slug = list[index % list.len()];
+                // Turning into another distribution because of a new neighbour would be noticed.
+                let slug = before.filter(|slug| list.contains(slug)).unwrap_or(list[index % list.len()]);
                 distro(slug).ok_or_else(|| unknown(slug))?
             }
         };

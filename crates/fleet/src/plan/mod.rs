@@ -11,6 +11,8 @@ mod hash;
 mod lan;
 mod network;
 mod services;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -98,7 +100,8 @@ pub struct PlanRequest<'a> {
     pub detected: Option<&'a HostNetwork>,
     /// Addresses that others have (other topologies, shards, responders): never handed out.
     pub used: &'a HashSet<IpAddr>,
-    /// The deployment that this one replaces: a decky of the same name keeps its address.
+    /// The deployment that this one replaces: a decky of the same name keeps its address, distribution and drawn services
+    /// where the wishes leave them open.
     pub previous: Option<&'a DecnetConfig>,
 }
 

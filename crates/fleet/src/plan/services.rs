@@ -6,11 +6,12 @@ use decnet_core::Seed;
 
 use super::{
     PlanError, PlanProblem, PlanRequest, RuntimeKind, ServicePlan,
-    build::{about, plan_node, some_of},
+    build::{about, plan_node, previous, some_of},
 };
 use crate::{
     catalogue::{
-        Port, Proto, Service, archetype, available_services, check_settings, listening_ports, require_built,
+        Port, Proto, Service, archetype, available_services, check_settings, listening_ports, port_clashes,
+        require_built,
     },
     spec::{CustomServiceSpec, DeckySpec, ServiceChoice},
 };
@@ -29,7 +30,10 @@ pub(super) struct Chosen {
 /// The services of every decky, in order, and everything that is wrong with them.
 pub(super) fn choose(request: &PlanRequest<'_>, warnings: &mut Vec<String>) -> (Vec<Chosen>, Vec<PlanError>) {
     let mut errors = Vec::new();
-    let mut drawn = HashSet::new();
+    // A set that a decky keeps is not drawn by a new one either.
+    let open =
+        request.spec.deckies.iter().filter(|d| d.services == ServiceChoice::Open && d.archetype.is_none());
+    let mut drawn: HashSet<Vec<String>> = open.filter_map(|d| kept(request, d)).collect();
     let mut partial: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut chosen = Vec::new();
     for decky in &request.spec.deckies {
@@ -52,7 +56,10 @@ pub(super) fn choose(request: &PlanRequest<'_>, warnings: &mut Vec<String>) -> (
                 }
                 // An unknown archetype is reported where the face is chosen.
                 None if decky.archetype.is_some() => continue,
-                None => random(&plan_node(request, decky).child("services"), &mut drawn),
+                None => match kept(request, decky) {
+                    Some(kept) => kept,
+                    None => random(&plan_node(request, decky).child("services"), &mut drawn),
+                },
             },
         };
         let (found, problems) = resolve(request, decky, &slugs, warnings);
@@ -72,6 +79,14 @@ pub(super) fn choose(request: &PlanRequest<'_>, warnings: &mut Vec<String>) -> (
         }
     }
     (chosen, errors)
+}
+
+/// The set that the decky drew in the deployment that is replaced.
+fn kept(request: &PlanRequest<'_>, decky: &DeckySpec) -> Option<Vec<String>> {
+    let services = &previous(request, decky)?.services;
+    let could_be_drawn =
+        (1..=3).contains(&services.len()) && services.iter().all(|s| require_built(s).is_ok());
+    could_be_drawn.then(|| services.clone())
 }
 
 /// One to three services that are built, if possible a set that no other decky drew.
@@ -146,24 +161,12 @@ fn resolve(
     for slug in unused {
         warnings.push(format!("{}: settings of {slug} are ignored, since it does not serve it", decky.name));
     }
-    problems.extend(clashes(&chosen.services));
+    let ports: Vec<(&str, Vec<Port>)> =
+        chosen.services.iter().map(|s| (s.slug.as_str(), s.ports.clone())).collect();
+    problems.extend(port_clashes(&ports).into_iter().map(|(first, second, port)| PlanProblem::PortClash {
+        first: first.to_owned(),
+        second: second.to_owned(),
+        port,
+    }));
     (chosen, problems)
-}
-
-/// Ports that two services of the decky both listen on.
-fn clashes(services: &[ServicePlan]) -> Vec<PlanProblem> {
-    let mut owners: BTreeMap<Port, &str> = BTreeMap::new();
-    let mut problems = Vec::new();
-    for service in services {
-        for port in &service.ports {
-            if let Some(first) = owners.insert(*port, &service.slug) {
-                problems.push(PlanProblem::PortClash {
-                    first: first.to_owned(),
-                    second: service.slug.clone(),
-                    port: *port,
-                });
-            }
-        }
-    }
-    problems
 }

@@ -6,6 +6,8 @@
 //! to delete anything. The time is the caller's.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs::{self, File},
@@ -164,6 +166,15 @@ impl StateLock<'_> {
     /// Records `plan` as what is deployed. The plan file is written first, under a name of its own generation; replacing
     /// the state file is the moment at which both count.
     pub fn save(&self, plan: &Plan, written_at: DateTime<Utc>) -> Result<StateFile, StateError> {
+        self.record(plan, plan.config(), written_at)
+    }
+
+    fn record(
+        &self,
+        plan: &Plan,
+        config: DecnetConfig,
+        written_at: DateTime<Utc>,
+    ) -> Result<StateFile, StateError> {
         let path = &self.store.path;
         let plan_name = format!("{}-plan-{}.json", file::stem(path), plan.generation);
         let plan_path = file::folder(path).join(plan_name);
@@ -172,7 +183,7 @@ impl StateLock<'_> {
             schema: STATE_SCHEMA,
             generation: plan.generation,
             written_at: Some(written_at),
-            config: plan.config(),
+            config,
             compose_path: plan_path.clone(),
         };
         self.save_state(&state)?;
@@ -205,10 +216,7 @@ impl StateLock<'_> {
             plan.remove(name);
             plan.generation += 1;
             // The state's records, not the plan's: they may carry later facts such as `last_mutated`.
-            let mut saved = self.save(&plan, written_at)?;
-            saved.config = state.config;
-            self.save_state(&saved)?;
-            return Ok(Some(saved));
+            return self.record(&plan, state.config, written_at).map(Some);
         }
         state.generation += 1;
         state.written_at = Some(written_at);
