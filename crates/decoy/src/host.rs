@@ -328,7 +328,7 @@ async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: 
         shared.output.clone(),
     ));
     let began = Instant::now();
-    conn.emit(conn.report("connect").field("dst_ip", conn.dst_ip())).await;
+    conn.emit(conn.report("connect")).await;
     // The stream enforces its own end while it is read; this bound is for a service that does not read.
     let bound = began + LIFETIME + Duration::from_secs(30);
     let stop = shared.stop.child_token();

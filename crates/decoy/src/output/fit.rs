@@ -140,3 +140,90 @@ fn cut_text(mut text: String, max: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use decnet_core::{DeckyName, ManualClock};
+    use decnet_logline::{Record, captured_secret, scan};
+    use proptest::prelude::*;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn output(folder: Option<&std::path::Path>) -> Output {
+        Output::start(
+            DeckyName::parse("web-01").unwrap(),
+            Arc::new(ManualClock::at(chrono::DateTime::UNIX_EPOCH)),
+            std::io::sink(),
+            folder,
+            Duration::from_secs(5),
+            CancellationToken::new(),
+        )
+        .unwrap()
+    }
+
+    async fn record(output: &Output, report: Report) -> Record {
+        let line =
+            output.line("ssh", &[("src_ip", "127.0.0.1".to_owned())], &AtomicU64::new(0), report).await;
+        assert!(line.len() <= MAX_LINE, "{} bytes", line.len());
+        assert!(!line.contains(['\n', '\r', '\0']));
+        scan(line.as_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_large_value_is_kept_beside_the_line_or_at_least_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..=255u8).cycle().take(64 << 10).collect();
+        let report = || Report::new("command").field("first", "1").bytes("body", &bytes).field("last", "2");
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+
+        let kept = record(&output(Some(folder.path())), report()).await;
+        let file = folder.path().join(kept.fields.get("body_stored_as").unwrap());
+        assert_eq!(std::fs::read(file).unwrap(), bytes);
+        assert_eq!(kept.fields.get("body_sha256"), Some(sha256.as_str()));
+        assert_eq!(kept.fields.get("body_size"), Some("65536"));
+        assert_eq!((kept.fields.get("first"), kept.fields.get("last")), (Some("1"), Some("2")));
+
+        let named = record(&output(None), report()).await;
+        assert_eq!(named.fields.get("body_truncated"), Some("1"));
+        assert_eq!(named.fields.get("body_sha256"), Some(sha256.as_str()));
+        assert!(named.fields.get("body").is_some_and(|preview| !preview.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_large_secret_and_name_stay_a_credential() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = output(Some(folder.path()));
+        let secret = Secret::plaintext("\u{1}n".repeat(9000), "s".repeat(40_000));
+        let record = record(&output, Report::new("auth_attempt").secret(secret)).await;
+        let captured = captured_secret(&record).expect("no credential any more");
+        assert!(captured.principal.is_some());
+        let stored = |key| std::fs::read(folder.path().join(record.fields.get(key).unwrap())).unwrap().len();
+        assert_eq!(stored("secret_stored_as"), 40_000);
+        assert_eq!(stored("principal_stored_as"), 18_000);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_values_make_exactly_one_line(
+            values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20_000), 0..8),
+            name in ".{0,3000}",
+            secret in proptest::collection::vec(any::<u8>(), 0..9000),
+        ) {
+            const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut report = Report::new("command").secret(Secret::plaintext(name, secret));
+                for (key, value) in KEYS.iter().zip(&values) {
+                    report = report.bytes(key, value);
+                }
+                let record = record(&output(None), report.msg("x\ny")).await;
+                assert_eq!(record.hostname, "web-01");
+                assert_eq!(record.fields.get("src_ip"), Some("127.0.0.1"));
+            });
+        }
+    }
+}

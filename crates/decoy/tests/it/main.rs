@@ -1,0 +1,7 @@
+//! The decoy against real clients and hostile input, on loopback addresses.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, also in its helpers")]
+
+mod framework;
+mod scene;
+mod ssh;
