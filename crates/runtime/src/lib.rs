@@ -1,1 +1,17 @@
-//! x
+//! What runs deckies on one host: the trait [`HostRuntime`], shaped for a container engine as well, and
+//! [`ProcessRuntime`], which needs neither an engine nor root: decoys as child processes on loopback addresses.
+//!
+//! It executes and reports. It decides nothing about the fleet, keeps no state file, and speaks on no bus: that is
+//! the agent's, the only program that holds a runtime.
+
+mod error;
+mod host_runtime;
+mod output;
+mod process;
+
+pub use error::RuntimeError;
+pub use host_runtime::{
+    DeckyStatus, Deployed, FileSpec, HostRuntime, MAX_OUTPUT_LINE, OutputItem, OutputLine, OutputRef, OutputStream,
+    PortChooser, Position, Probe,
+};
+pub use process::{DEFAULT_PORT_OFFSET, ProcessOptions, ProcessRuntime};

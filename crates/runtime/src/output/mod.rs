@@ -1,0 +1,224 @@
+//! The output of one decky as an append-only file: its stable id, what of it was released, and its end.
+//!
+//! The decoy itself writes the file (it is its stdout), so it goes on while no agent runs. Space is given back by
+//! punching holes: offsets never change, which is what makes them line numbers (`seq`) for ever.
+
+mod tail;
+mod watch;
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use decnet_core::{DeckyName, IdSource};
+use rustix::fs::{FallocateFlags, fallocate};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+pub(crate) use tail::Tail;
+pub(crate) use watch::Watcher;
+
+use crate::{
+    Position, RuntimeError,
+    error::io_error,
+    process::{read_record, write_record},
+};
+
+/// The lines.
+pub(crate) const LINES: &str = "output.log";
+/// What is known about them.
+pub(crate) const ABOUT: &str = "output.json";
+
+/// Space is given back in steps of at least this many bytes: each costs two writes and a system call.
+const RELEASE_STEP: u64 = 1 << 20;
+/// Holes begin on a block's edge; what is below it was released before anyway.
+const BLOCK: u64 = 4096;
+
+/// What stands beside the lines.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct About {
+    decky: DeckyName,
+    source: String,
+    /// Binds the id to this very file: a file put in its place has other offsets.
+    inode: u64,
+    released: Position,
+}
+
+/// Wakes whoever waits for lines.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    pub(crate) changed: Notify,
+    ended: AtomicBool,
+    /// False where the kernel tells us nothing, so that the file must be looked at more often.
+    pub(crate) watched: AtomicBool,
+}
+
+impl Signal {
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// One output.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) decky: DeckyName,
+    pub(crate) source: Arc<str>,
+    file: Arc<File>,
+    signal: Arc<Signal>,
+    /// Where its two files are; changes when the decky is removed.
+    place: Mutex<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    folder: PathBuf,
+    about: About,
+}
+
+impl Output {
+    /// The output in `folder`, made if there is none.
+    pub(crate) fn open(
+        folder: &Path,
+        decky: &DeckyName,
+        ids: &dyn IdSource,
+        watcher: Option<&Watcher>,
+    ) -> Result<Self, RuntimeError> {
+        let path = folder.join(LINES);
+        let file = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io_error("open", &path))?;
+        let meta = file.metadata().map_err(io_error("examine", &path))?;
+        let known = read_record::<About>(&folder.join(ABOUT))?
+            .filter(|about| about.inode == meta.ino() && about.released.offset <= meta.len());
+        let about = match known {
+            Some(about) => about,
+            None => {
+                let about = About {
+                    decky: decky.clone(),
+                    source: ids.next_id().simple().to_string(),
+                    inode: meta.ino(),
+                    released: Position::default(),
+                };
+                write_record(&folder.join(ABOUT), &about)?;
+                about
+            }
+        };
+        let signal = Arc::new(Signal::default());
+        if let Some(watcher) = watcher {
+            signal.watched.store(watcher.add(&path, &signal), Ordering::Relaxed);
+        }
+        Ok(Self {
+            decky: about.decky.clone(),
+            source: about.source.as_str().into(),
+            file: Arc::new(file),
+            signal,
+            place: Mutex::new(Place { folder: folder.to_owned(), about }),
+        })
+    }
+
+    /// The output of a removed decky in `folder`; `None` if there is none.
+    pub(crate) fn open_ended(folder: &Path, ids: &dyn IdSource) -> Result<Option<Self>, RuntimeError> {
+        let Some(about) = read_record::<About>(&folder.join(ABOUT))? else { return Ok(None) };
+        if !folder.join(LINES).exists() {
+            return Ok(None);
+        }
+        let output = Self::open(folder, &about.decky, ids, None)?;
+        output.signal.ended.store(true, Ordering::Release);
+        Ok(Some(output))
+    }
+
+    /// A handle for the decoy's stdout.
+    pub(crate) fn writer(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Reads from `from` on, or from the first line that was not released.
+    pub(crate) fn tail(&self, from: Option<Position>) -> Tail {
+        let released = self.lock().about.released;
+        let from = from.map_or(released, |from| from.max(released));
+        Tail::new(Arc::clone(&self.file), Arc::clone(&self.signal), from)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.signal.has_ended()
+    }
+
+    /// Completes a line that a killed writer left unfinished, so that it stays one line. Only for a file that nobody
+    /// writes to.
+    pub(crate) fn finish_line(&self) -> Result<(), RuntimeError> {
+        let path = self.path();
+        let finish = || -> io::Result<()> {
+            let len = self.file.metadata()?.len();
+            let mut last = [b'\n'];
+            if len > 0 && self.file.read_at(&mut last, len - 1)? == 1 && last != [b'\n'] {
+                (&*self.file).write_all(b"\n")?;
+            }
+            Ok(())
+        };
+        finish().map_err(io_error("complete", path))?;
+        self.signal.changed.notify_one();
+        Ok(())
+    }
+
+    /// The output goes to `folder` with its files (already moved there) and nothing more is written.
+    pub(crate) fn end_in(&self, folder: PathBuf) {
+        self.lock().folder = folder;
+        self.signal.ended.store(true, Ordering::Release);
+        self.signal.changed.notify_one();
+    }
+
+    /// Gives back the space before `upto`, once it is enough to be worth it. Blocks.
+    pub(crate) fn release(&self, upto: Position) -> Result<(), RuntimeError> {
+        let mut place = self.lock();
+        let before = place.about.released;
+        if upto.offset < before.offset.saturating_add(RELEASE_STEP) {
+            return Ok(());
+        }
+        let path = place.folder.join(LINES);
+        let len = self.file.metadata().map_err(io_error("examine", &path))?.len();
+        if upto.offset > len {
+            return Err(RuntimeError::Internal(format!("released {} of {len} bytes", upto.offset)));
+        }
+        // The record first: what it calls released may still be there, never the other way round.
+        let about = About { released: upto, ..place.about.clone() };
+        write_record(&place.folder.join(ABOUT), &about)?;
+        place.about = about;
+        let start = before.offset - before.offset % BLOCK;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match fallocate(&*self.file, flags, start, upto.offset - start) {
+            // This file system has no holes: the file grows until its decky is removed.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(io_error("give back the space of", path)(error.into())),
+        }
+    }
+
+    /// Deletes the folder of an ended output. Blocks.
+    pub(crate) fn delete(&self) -> Result<(), RuntimeError> {
+        let folder = self.lock().folder.clone();
+        fs::remove_dir_all(&folder).map_err(io_error("delete", folder))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.lock().folder.join(LINES)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

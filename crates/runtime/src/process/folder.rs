@@ -1,0 +1,108 @@
+//! Where the files of one decky are. Paths only, and making the folders.
+
+use std::{
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use decnet_core::DeckyName;
+
+use crate::{RuntimeError, error::io_error};
+
+/// Folder of the outputs of removed deckies. No decky can have this name.
+const REMOVED: &str = ".removed";
+
+/// The folder of one decky.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn of(base: &Path, decky: &DeckyName) -> Self {
+        Self { path: base.join(decky.as_str()) }
+    }
+
+    /// Makes it with its parts.
+    pub(crate) fn make(&self) -> Result<(), RuntimeError> {
+        make(&self.path)?;
+        make(&self.root())?;
+        make(&self.staging())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The plan that is to run, with where it was placed.
+    pub(crate) fn deployment(&self) -> PathBuf {
+        self.path.join("deployment.json")
+    }
+
+    /// The decoy's document.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path.join("config.json")
+    }
+
+    /// The process that runs.
+    pub(crate) fn process(&self) -> PathBuf {
+        self.path.join("process.json")
+    }
+
+    /// The decoy's own report.
+    pub(crate) fn health(&self) -> PathBuf {
+        self.path.join("health.json")
+    }
+
+    /// What the decoy complains about.
+    pub(crate) fn stderr(&self) -> PathBuf {
+        self.path.join("stderr.log")
+    }
+
+    /// What stands for `/` of the decky.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.path.join("root")
+    }
+
+    /// Files on their way into the root.
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.path.join("staging")
+    }
+
+    /// Owners that the file system does not hold.
+    pub(crate) fn owners(&self) -> PathBuf {
+        self.path.join("owners.json")
+    }
+
+    /// Its presence means that the decky is being removed.
+    pub(crate) fn removing(&self) -> PathBuf {
+        self.path.join("removing")
+    }
+}
+
+/// The folder that holds the outputs of removed deckies.
+pub(crate) fn removed(base: &Path) -> PathBuf {
+    base.join(REMOVED)
+}
+
+/// Makes `path` (and what is above it) for the agent's eyes only.
+pub(crate) fn make(path: &Path) -> Result<(), RuntimeError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(path).map_err(io_error("make", path))
+}
+
+/// Deletes `path`; it is no mistake if it is not there.
+pub(crate) fn delete(path: &Path) -> Result<(), RuntimeError> {
+    let outcome = match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("delete", path)(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,354 @@
+//! Deckies as child processes on loopback addresses: no container engine and no root.
+//!
+//! `<folder>/<decky>/` holds everything of a decky but the files that its decoy captured (those are evidence and stay
+//! in the artifact folder after a teardown); `<folder>/.removed/<source>/` holds the output of a removed one until it is
+//! shipped. Decoys run as the agent's user and see the host's file system: this runtime offers no shell, and is for
+//! machines without an engine, tests and demonstrations.
+
+mod decky;
+mod folder;
+mod launch;
+mod listening;
+mod mark;
+mod ports;
+mod probe;
+mod record;
+mod root;
+mod status;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use decnet_core::{Clock, DeckyName, IdSource};
+use decnet_fleet::{DeckyPlan, RuntimeKind};
+use futures_util::{StreamExt, future::join_all, stream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::record::{read_record, write_record};
+use self::{
+    decky::{Decky, Host, clear_all_but_output},
+    folder::removed,
+    listening::Listening,
+    root::Root,
+};
+use crate::{
+    DeckyStatus, Deployed, FileSpec, HostRuntime, OutputRef, OutputStream, PortChooser, Position, Probe, RuntimeError,
+    error::{blocking, io_error},
+    output::{Output, Tail, Watcher},
+};
+
+/// What is added to standard ports that cannot be bound, unless the operator says otherwise: ssh at 20022.
+pub const DEFAULT_PORT_OFFSET: u16 = 20_000;
+
+/// What a [`ProcessRuntime`] is made of.
+pub struct ProcessOptions {
+    /// Folder of the deckies' files.
+    pub folder: PathBuf,
+    /// Folder of captured files.
+    pub artifacts: PathBuf,
+    /// The decoy binary.
+    pub decoy: PathBuf,
+    /// Added to standard ports that cannot be bound.
+    pub port_offset: u16,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of outputs.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// The process runtime of one host.
+pub struct ProcessRuntime {
+    host: Arc<Host>,
+    deckies: Mutex<BTreeMap<DeckyName, Arc<Decky>>>,
+    /// Outputs of removed deckies, by source.
+    ended: Mutex<BTreeMap<Arc<str>, Arc<Output>>>,
+    changes: watch::Sender<u64>,
+    _lock: File,
+}
+
+impl Drop for ProcessRuntime {
+    /// Supervision ends, decoys live on.
+    fn drop(&mut self) {
+        self.host.detach.cancel();
+    }
+}
+
+impl ProcessRuntime {
+    /// Opens the folder, takes over the decoys that live and starts those that should. One that cannot be started is
+    /// reported by [`HostRuntime::inspect`] and tried again.
+    pub async fn open(options: ProcessOptions) -> Result<Self, RuntimeError> {
+        let ProcessOptions { folder, artifacts, decoy, port_offset, clock, ids } = options;
+        let (base, artifacts, lock) = blocking(move || {
+            folder::make(&folder)?;
+            folder::make(&artifacts)?;
+            // Decoys are found by the path of their document, so it must be the same for every agent.
+            let base = folder.canonicalize().map_err(io_error("find", &folder))?;
+            let artifacts = artifacts.canonicalize().map_err(io_error("find", &artifacts))?;
+            let path = base.join(".lock");
+            let lock = File::options().write(true).create(true).truncate(false).open(&path);
+            let lock = lock.map_err(io_error("open", &path))?;
+            match lock.try_lock() {
+                Ok(()) => Ok((base, artifacts, lock)),
+                Err(std::fs::TryLockError::WouldBlock) => Err(RuntimeError::Locked(base)),
+                Err(std::fs::TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
+            }
+        })
+        .await?;
+        let watcher = Watcher::start().inspect_err(|error| {
+            tracing::warn!(%error, "no inotify: outputs are looked at every 200 ms");
+        });
+        let host = Host {
+            base,
+            artifacts,
+            decoy: std::path::absolute(&decoy).unwrap_or(decoy),
+            port_offset,
+            clock,
+            ids,
+            watcher: watcher.ok(),
+            detach: CancellationToken::new(),
+        };
+        let runtime = Self {
+            host: Arc::new(host),
+            deckies: Mutex::default(),
+            ended: Mutex::default(),
+            changes: watch::Sender::new(0),
+            _lock: lock,
+        };
+        runtime.load_ended().await?;
+        runtime.resume().await?;
+        Ok(runtime)
+    }
+
+    /// Takes up the outputs that removed deckies left.
+    async fn load_ended(&self) -> Result<(), RuntimeError> {
+        let host = Arc::clone(&self.host);
+        let outputs = blocking(move || {
+            let folder = removed(&host.base);
+            folder::make(&folder)?;
+            let entries = std::fs::read_dir(&folder).map_err(io_error("list", &folder))?;
+            let mut outputs = Vec::new();
+            for entry in entries.flatten() {
+                match Output::open_ended(&entry.path(), &*host.ids)? {
+                    Some(output) => {
+                        clear_all_but_output(&entry.path())?;
+                        outputs.push(Arc::new(output));
+                    }
+                    None => tracing::warn!(path = %entry.path().display(), "not an output of ours; left alone"),
+                }
+            }
+            Ok(outputs)
+        })
+        .await?;
+        self.lock_ended().extend(outputs.into_iter().map(|output| (Arc::clone(&output.source), output)));
+        Ok(())
+    }
+
+    /// Goes on with every decky that has a folder.
+    async fn resume(&self) -> Result<(), RuntimeError> {
+        let host = Arc::clone(&self.host);
+        let loaded = blocking(move || {
+            let entries = std::fs::read_dir(&host.base).map_err(io_error("list", &host.base))?;
+            let names = entries.flatten().filter_map(|entry| DeckyName::parse(entry.file_name().to_str()?).ok());
+            Ok(names.map(|name| (Decky::load(&host, &name), name)).collect::<Vec<_>>())
+        })
+        .await?;
+        let mut unfinished = Vec::new();
+        let mut resumed = Vec::new();
+        for (decky, name) in loaded {
+            match decky.map(Arc::new) {
+                Ok(decky) if decky.is_being_removed() => {
+                    self.lock().insert(name.clone(), decky);
+                    unfinished.push(name);
+                }
+                Ok(decky) => {
+                    self.lock().insert(name, Arc::clone(&decky));
+                    resumed.push(decky);
+                }
+                Err(error) => tracing::error!(decky = %name, %error, "a decky's folder cannot be used; left alone"),
+            }
+        }
+        join_all(resumed.iter().map(|decky| async {
+            if let Err(error) = decky.resume().await {
+                tracing::error!(decky = %decky.name, %error, "a decky was not started; trying again");
+            }
+        }))
+        .await;
+        for name in unfinished {
+            tracing::info!(decky = %name, "ending a removal that was interrupted");
+            if let Err(error) = self.remove(&name).await {
+                tracing::error!(decky = %name, %error, "a decky was not removed; its removal is tried again at the next start");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends supervision and lets decoys live on, for the next agent to take over.
+    pub fn detach(self) {
+        drop(self);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeckyName, Arc<Decky>>> {
+        self.deckies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_ended(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Output>>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, name: &DeckyName) -> Result<Arc<Decky>, RuntimeError> {
+        self.lock().get(name).cloned().ok_or_else(|| RuntimeError::UnknownDecky(name.clone()))
+    }
+
+    /// The decky of this name, made if there is none.
+    fn find_or_make(&self, name: &DeckyName) -> Result<Arc<Decky>, RuntimeError> {
+        let mut deckies = self.lock();
+        if let Some(decky) = deckies.get(name) {
+            return Ok(Arc::clone(decky));
+        }
+        let decky = Arc::new(Decky::load(&self.host, name)?);
+        deckies.insert(name.clone(), Arc::clone(&decky));
+        drop(deckies);
+        self.changed();
+        Ok(decky)
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn output(&self, output: &OutputRef) -> Result<Arc<Output>, RuntimeError> {
+        let living = self.lock().get(&output.decky).map(|decky| Arc::clone(&decky.output));
+        living
+            .filter(|living| living.source == output.source)
+            .or_else(|| self.lock_ended().get(&output.source).cloned())
+            .ok_or_else(|| RuntimeError::UnknownOutput(output.source.to_string()))
+    }
+
+    /// Where a standard port of a decky of this host really is.
+    fn really_at(&self, to: SocketAddr) -> SocketAddr {
+        let deckies: Vec<Arc<Decky>> = self.lock().values().cloned().collect();
+        let shifted = deckies.iter().find_map(|decky| {
+            let deployment = decky.live().deployment.clone().filter(|d| d.plan.ip() == to.ip())?;
+            let serves = deployment.plan.services.iter().flat_map(|s| &s.ports).any(|port| port.number == to.port());
+            serves.then(|| SocketAddr::new(to.ip(), to.port().saturating_add(deployment.port_base)))
+        });
+        shifted.unwrap_or(to)
+    }
+}
+
+#[async_trait]
+impl HostRuntime for ProcessRuntime {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Process
+    }
+
+    async fn deploy(&self, plan: &DeckyPlan) -> Result<Deployed, RuntimeError> {
+        if let Some(custom) = plan.services.iter().find(|service| service.custom) {
+            let what = format!("runs no images, and service {} is one", custom.slug);
+            return Err(RuntimeError::Unsupported { decky: plan.name().clone(), what });
+        }
+        if !plan.ip().is_loopback() {
+            let what = format!("serves on loopback addresses only, and {} is none", plan.ip());
+            return Err(RuntimeError::Unsupported { decky: plan.name().clone(), what });
+        }
+        loop {
+            let decky = self.find_or_make(plan.name())?;
+            if let Some(deployed) = decky.deploy(plan).await? {
+                return Ok(deployed);
+            }
+            // It was removed while we waited. Whoever removed it takes it out of the map in a moment.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn remove(&self, name: &DeckyName) -> Result<bool, RuntimeError> {
+        let Ok(decky) = self.find(name) else { return Ok(false) };
+        let kept = removed(&self.host.base).join(&*decky.output.source);
+        let removed = decky.remove(kept).await?;
+        if removed {
+            self.lock_ended().insert(Arc::clone(&decky.output.source), Arc::clone(&decky.output));
+            self.lock().remove(name);
+            self.changed();
+        }
+        Ok(removed)
+    }
+
+    async fn inspect(&self) -> Result<Vec<DeckyStatus>, RuntimeError> {
+        let deckies: Vec<Arc<Decky>> = self.lock().values().cloned().collect();
+        let now = self.host.clock.now();
+        blocking(move || {
+            let listening = Listening::now().map_err(io_error("read", "/proc/net"))?;
+            Ok(deckies.iter().map(|decky| status::of(decky, &listening, now)).collect())
+        })
+        .await
+    }
+
+    async fn put_files(&self, name: &DeckyName, files: &[FileSpec]) -> Result<(), RuntimeError> {
+        let decky = self.find(name)?;
+        let files = files.to_vec();
+        decky.with_files(move |folder| Root::open(folder)?.put(&files)).await
+    }
+
+    async fn read_file(&self, name: &DeckyName, path: &str, max: u64) -> Result<Option<Bytes>, RuntimeError> {
+        let folder = self.find(name)?.folder.clone();
+        let path = path.to_owned();
+        blocking(move || Root::open(&folder)?.read(&path, max)).await
+    }
+
+    async fn probe(&self, from: &DeckyName, to: SocketAddr, ports: PortChooser<'_>) -> Result<Probe, RuntimeError> {
+        let decky = self.find(from)?;
+        let own = decky.live().deployment.as_ref().map(|deployment| deployment.plan.ip());
+        let own = own.ok_or_else(|| RuntimeError::UnknownDecky(from.clone()))?;
+        let to = self.really_at(to);
+        probe::probe(own, to, &ports(own, to))
+            .await
+            .map_err(|error| RuntimeError::Probe { from: from.clone(), to, reason: error.to_string() })
+    }
+
+    async fn outputs(&self) -> Result<Vec<OutputRef>, RuntimeError> {
+        let mut outputs: Vec<Arc<Output>> = self.lock().values().map(|decky| Arc::clone(&decky.output)).collect();
+        outputs.extend(self.lock_ended().values().cloned());
+        let of = |output: Arc<Output>| OutputRef {
+            decky: output.decky.clone(),
+            source: Arc::clone(&output.source),
+            ended: output.has_ended(),
+        };
+        Ok(outputs.into_iter().map(of).collect())
+    }
+
+    fn output_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn follow(&self, output: &OutputRef, from: Option<Position>) -> Result<OutputStream, RuntimeError> {
+        let tail = self.output(output)?.tail(from);
+        let next = |mut tail: Tail| async move {
+            match tail.next().await {
+                Ok(item) => item.map(|item| (Ok(item), tail)),
+                Err(error) => Some((Err(io_error("read", "an output")(error)), tail)),
+            }
+        };
+        Ok(stream::unfold(tail, next).boxed())
+    }
+
+    async fn release(&self, output: &OutputRef, upto: Position) -> Result<(), RuntimeError> {
+        let output = self.output(output)?;
+        blocking(move || output.release(upto)).await
+    }
+
+    async fn discard(&self, output: &OutputRef) -> Result<(), RuntimeError> {
+        let Some(known) = self.lock_ended().get(&output.source).cloned() else { return Ok(()) };
+        blocking(move || known.delete()).await?;
+        self.lock_ended().remove(&output.source);
+        self.changed();
+        Ok(())
+    }
+}
