@@ -136,12 +136,12 @@ const fn later(
 
 const HTTP: &[Setting] = &[
     text("server_header", "Server header", "What the Server header says, such as nginx/1.24.0"),
-    int("response_code", "Status of unknown paths", 100, 599, "Status code of pages that do not exist"),
+    int("response_code", "Status of unknown paths", 200, 599, "Status code of pages that do not exist"),
     choice(
         "fake_app",
         "Application",
-        &["apache_default", "nginx_default", "wordpress", "phpmyadmin", "iis_default"],
-        "The site that is imitated",
+        &["site", "apache_default", "nginx_default", "wordpress", "phpmyadmin", "iis_default"],
+        "What is imitated; site is a plausible one of the invented company",
     ),
     area("extra_headers", "Extra headers", "A JSON object of headers to add"),
     area("custom_body", "Custom page", "Served for every path that is no file"),

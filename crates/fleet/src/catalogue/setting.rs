@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(got.settings, BTreeMap::from([("fake_app".to_owned(), "wordpress".to_owned())]));
         assert_eq!(got.dropped, ["colour"]);
         assert_eq!(got.problems.len(), 1);
-        assert_eq!(got.problems[0].to_string(), "response_code: a whole number from 100 to 599, not \"abc\"");
+        assert_eq!(got.problems[0].to_string(), "response_code: a whole number from 200 to 599, not \"abc\"");
     }
 
     #[test]
