@@ -206,6 +206,8 @@ fn request_line(line: &[u8], server: &Server) -> Result<Head, (Reject, Option<He
         [_, version] => match version_of(version, server) {
             Ok(parsed) if form_ok => Ok(head(target_bytes, parsed, text(version))),
             Ok(_) => Err((Reject::Malformed, evidence(target))),
+            // Nobody asks which version it was if the target makes no sense.
+            Err(_) if !form_ok => Err((Reject::Malformed, evidence(target))),
             Err(reject) => Err((reject, Some(head(target_bytes, Version::V11, text(version))))),
         },
         _ => Err((Reject::Malformed, evidence(target))),

@@ -5,6 +5,7 @@
 
 pub mod apps;
 pub mod body;
+pub mod compress;
 pub mod creds;
 pub mod errors;
 pub mod evidence;

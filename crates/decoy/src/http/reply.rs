@@ -9,12 +9,14 @@ use std::fmt::Write as _;
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::{
+    compress,
     errors::{self, About},
     head::{Head, Version},
     server::{Family, Server},
 };
 
 /// What is answered, before the server's habits are applied.
+#[expect(clippy::struct_excessive_bools, reason = "independent properties of one answer")]
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
     /// Status.
@@ -35,6 +37,8 @@ pub struct Reply {
     pub scripted: bool,
     /// The connection ends after it.
     pub close: bool,
+    /// The body is compressed.
+    pub gzip: bool,
     /// Body to the end of the connection, without a length (Apache's answer to broken bodies).
     pub unsized_body: bool,
 }
@@ -117,21 +121,23 @@ pub fn etag(family: Family, length: usize, modified: DateTime<Utc>) -> String {
 }
 
 /// Applies `If-None-Match`, `If-Modified-Since`, `If-Range` and `Range` to a static file.
-pub fn conditional(reply: Reply, head: &Head, server: &Server, about: &About<'_>, boundary: &str) -> Reply {
+pub fn conditional(
+    reply: Reply,
+    head: &Head,
+    server: &Server,
+    about: &About<'_>,
+    now: DateTime<Utc>,
+) -> Reply {
     let Some(modified) = reply.modified.filter(|_| reply.status == 200) else { return reply };
     let length = reply.body.len();
     let tag = etag(server.family, length, modified);
     let since = head.text("if-modified-since").and_then(parse_date);
     let unchanged = match head.text("if-none-match") {
-        Some(list) => {
-            list.trim() == "*" || list.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)
-        }
-        // nginx compares for equality, Apache for order.
+        Some(list) => list.trim() == "*" || list.split(',').any(|one| same_tag(one, &tag)),
+        // nginx compares for equality, Apache for order, ignoring dates in the future.
         None => since.is_some_and(|since| match server.family {
             Family::Nginx => since.timestamp() == modified.timestamp(),
-            Family::Apache => {
-                since.timestamp() >= modified.timestamp() && since <= about_now(modified, since)
-            }
+            Family::Apache => since.timestamp() >= modified.timestamp() && since <= now,
         }),
     };
     if unchanged {
@@ -157,16 +163,15 @@ pub fn conditional(reply: Reply, head: &Head, server: &Server, about: &About<'_>
             headers: vec![("Content-Range".to_owned(), format!("bytes {from}-{to}/{length}"))],
             ..reply
         },
-        many => multipart(&reply, many, server, boundary),
+        many => multipart(&reply, many, server, now),
     }
 }
 
-/// Apache ignores a date in the future of the request; any date of ours that is plausible will do.
-fn about_now(modified: DateTime<Utc>, since: DateTime<Utc>) -> DateTime<Utc> {
-    if since.timestamp() - modified.timestamp() < 20 * 366 * 86_400 { since } else { modified }
-}
-
-fn multipart(reply: &Reply, ranges: &[(usize, usize)], server: &Server, boundary: &str) -> Reply {
+fn multipart(reply: &Reply, ranges: &[(usize, usize)], server: &Server, now: DateTime<Utc>) -> Reply {
+    let boundary = match server.family {
+        Family::Nginx => format!("{:020}", now.timestamp_subsec_micros()),
+        Family::Apache => format!("{:016x}", now.timestamp_micros()),
+    };
     let mut body = Vec::new();
     let content_type = reply.content_type.as_deref().unwrap_or("application/octet-stream");
     let (type_name, range_name) = match server.family {
@@ -190,6 +195,12 @@ fn multipart(reply: &Reply, ranges: &[(usize, usize)], server: &Server, boundary
         content_type: Some(format!("multipart/byteranges; boundary={boundary}")),
         ..reply.clone()
     }
+}
+
+/// Whether a tag that a client sent is this file's, compressed or not.
+fn same_tag(sent: &str, tag: &str) -> bool {
+    let sent = sent.trim().trim_start_matches("W/");
+    sent == tag || sent.strip_suffix("-gzip\"").is_some_and(|rest| Some(rest) == tag.strip_suffix('"'))
 }
 
 /// Satisfiable ranges of a `Range` header: empty when there is none, `None` when the header is to be ignored.
@@ -230,7 +241,7 @@ pub fn encode(reply: &Reply, wire: &Wire, server: &Server, extra: &[(String, Str
     let no_body = reply.status == 304;
     let chunked = wire.version == Version::V11
         && !no_body
-        && ((nginx && reply.scripted) || (!nginx && reply.status == 416));
+        && ((nginx && (reply.scripted || reply.gzip)) || (!nginx && reply.status == 416));
     let by_close = reply.unsized_body || (nginx && reply.scripted && !chunked && !no_body);
     let close = reply.close || (by_close && !chunked);
     let mut text = format!("HTTP/1.1 {} {}\r\n", reply.status, errors::reason(server, reply.status));
@@ -263,12 +274,14 @@ pub fn encode(reply: &Reply, wire: &Wire, server: &Server, extra: &[(String, Str
         }
         line("Connection", if close { "close" } else { "keep-alive" });
         if let Some((_, tag)) = &tag {
-            line("ETag", tag);
+            line("ETag", &if reply.gzip { format!("W/{tag}") } else { tag.clone() });
         }
         for (name, value) in reply.headers.iter().chain(extra) {
             line(name, value);
         }
-        if reply.status == 200 && tag.is_some() {
+        if reply.gzip {
+            line("Content-Encoding", "gzip");
+        } else if reply.status == 200 && tag.is_some() {
             line("Accept-Ranges", "bytes");
         }
     } else {
@@ -278,7 +291,10 @@ pub fn encode(reply: &Reply, wire: &Wire, server: &Server, extra: &[(String, Str
             if !no_body || server.recent {
                 line("Last-Modified", modified);
             }
-            line("ETag", tag);
+            line(
+                "ETag",
+                &if reply.gzip { format!("{}-gzip\"", tag.trim_end_matches('"')) } else { tag.clone() },
+            );
             if !no_body || server.recent {
                 line("Accept-Ranges", "bytes");
             }
@@ -290,21 +306,25 @@ pub fn encode(reply: &Reply, wire: &Wire, server: &Server, extra: &[(String, Str
         for (name, value) in reply.headers.iter().chain(extra).filter(|(name, _)| !late(name)) {
             line(name, value);
         }
-        let compressible = reply.content_type.as_deref().is_some_and(is_deflated);
-        let vary = compressible && (tag.is_some() || reply.scripted) && !no_body;
-        if vary && reply.scripted {
+        let vary = !no_body && compress::apache_filters(server, reply);
+        if vary && (reply.scripted || reply.gzip) {
             line("Vary", "Accept-Encoding");
+        }
+        if reply.gzip {
+            line("Content-Encoding", "gzip");
         }
         if let Some(length) = length.filter(|_| !(wire.head_only && reply.status >= 400)) {
             line("Content-Length", &length);
         }
-        if vary && !reply.scripted {
+        if vary && !reply.scripted && !reply.gzip {
             line("Vary", "Accept-Encoding");
         }
         if chunked {
             line("Transfer-Encoding", "chunked");
         }
-        if close {
+        // Apache drops the connection after a refused expectation without saying so.
+        if close && reply.status == 417 {
+        } else if close {
             line("Connection", "close");
         } else if wire.asked_keep_alive {
             line("Keep-Alive", &format!("timeout=5, max={}", wire.left + 1));
@@ -329,13 +349,6 @@ pub fn encode(reply: &Reply, wire: &Wire, server: &Server, extra: &[(String, Str
         }
     }
     out
-}
-
-/// Types that Debian's `mod_deflate` configuration compresses, and therefore varies.
-fn is_deflated(content_type: &str) -> bool {
-    ["text/html", "text/css", "text/javascript", "application/javascript", "application/xml", "text/xml"]
-        .iter()
-        .any(|name| content_type.starts_with(name))
 }
 
 /// RFC 9110 date.

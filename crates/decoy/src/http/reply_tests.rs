@@ -12,11 +12,11 @@ const BODY: &[u8] =
 fn answer(token: &str, request: &str) -> String {
     let server = Server::choose(&FleetSecret::from_number(1).seed(), "debian", "web.test.lan", Some(token));
     let Parsed::Head(head, _) = parse(request.as_bytes(), &server) else { panic!("{request}") };
-    let modified =
-        Utc.with_ymd_and_hms(2026, 11, 24, 23, 26, 3).unwrap() + chrono::TimeDelta::microseconds(710_207);
+    // The microseconds are those in Apache's tag.
+    let modified = DateTime::from_timestamp_micros(0x0006_610e_08aa_d63f).unwrap();
     let file = Reply::file("text/html", BODY.to_vec(), modified);
     let about = About { port: 18081, host: Some(("x".to_owned(), 18081)), ..About::default() };
-    let reply = conditional(file, &head, &server, &about, "00000000000000000001");
+    let reply = conditional(file, &head, &server, &about, modified);
     let wire = Wire {
         version: head.version,
         head_only: head.method == "HEAD",

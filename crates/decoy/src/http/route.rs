@@ -13,6 +13,7 @@ use decnet_core::{HostPersona, Seed};
 
 use super::{
     apps::{App, AppPage},
+    compress::compress,
     creds::{self, Captured},
     errors::About,
     head::Head,
@@ -100,11 +101,10 @@ impl Router {
         };
         about.path = &target.path;
         let (reply, outcome) = self.answer(asked, &target, &about);
-        let boundary = match self.server.family {
-            Family::Nginx => format!("{:020}", asked.now.timestamp_subsec_micros()),
-            Family::Apache => format!("{:016x}", asked.now.timestamp_micros()),
-        };
-        let reply = conditional(reply, head, &self.server, &about, &boundary);
+        let mut reply = conditional(reply, head, &self.server, &about, asked.now);
+        compress(&mut reply, head, &self.server);
+        // What frames a body in two ways is a smuggling attempt: Apache answers and hangs up.
+        reply.close |= head.get("transfer-encoding").is_some() && head.get("content-length").is_some();
         Routed { reply, outcome, path: Some(target.path.clone()), query: target.query }
     }
 
@@ -114,8 +114,13 @@ impl Router {
         if let Some(reply) = self.special_method(head, about) {
             return (reply, None);
         }
-        if let Some(body) = self.planted(path) {
-            return (self.static_file(head, path, body.0, body.1, about), None);
+        match self.planted(path) {
+            Planted::File(name, body, modified) => {
+                return (self.static_file(head, &name, body, modified, about), None);
+            }
+            Planted::Folder => return (self.to_folder(path, about), None),
+            Planted::Bare => return (error(403), None),
+            Planted::Nothing => {}
         }
         if let Some(body) = &self.options.custom_body {
             let status = self.options.response_code.unwrap_or(200);
@@ -320,23 +325,55 @@ impl Router {
         (reply, outcome)
     }
 
-    /// A file that was planted for this path, with its time.
-    fn planted(&self, path: &str) -> Option<(Vec<u8>, DateTime<Utc>)> {
-        let base = self.options.files.as_deref()?.canonicalize().ok()?;
-        let name = path.trim_start_matches('/');
-        let candidate = base.join(if name.is_empty() || name.ends_with('/') {
-            format!("{name}index.html")
-        } else {
-            name.to_owned()
-        });
+    /// What was planted for this path.
+    fn planted(&self, path: &str) -> Planted {
+        let Some(base) = self.options.files.as_deref().and_then(|base| base.canonicalize().ok()) else {
+            return Planted::Nothing;
+        };
         // A link may not lead out of the folder.
-        let found = candidate
-            .canonicalize()
-            .ok()
-            .filter(|found| found.starts_with(&base) && !hidden(found, &base))?;
-        let meta = found.metadata().ok().filter(|meta| meta.is_file() && meta.len() <= FILE_MAX)?;
-        Some((std::fs::read(&found).ok()?, meta.modified().ok()?.into()))
+        let inside = |name: &str| {
+            let found = base.join(name).canonicalize().ok()?;
+            (found.starts_with(&base) && !hidden(&found, &base)).then_some(found)
+        };
+        let Some(found) = inside(path.trim_matches('/')) else { return Planted::Nothing };
+        let as_folder = path.ends_with('/');
+        let file = if found.is_dir() {
+            if !as_folder {
+                return Planted::Folder;
+            }
+            match inside(format!("{}/index.html", path.trim_matches('/')).trim_start_matches('/')) {
+                Some(index) => index,
+                // The root without an index is the company's own site.
+                None if path == "/" => return Planted::Nothing,
+                None => return Planted::Bare,
+            }
+        } else if as_folder {
+            return Planted::Nothing;
+        } else {
+            found
+        };
+        let read = || {
+            let meta = file.metadata().ok().filter(|meta| meta.is_file() && meta.len() <= FILE_MAX)?;
+            Some(Planted::File(
+                file.file_name()?.to_string_lossy().into_owned(),
+                std::fs::read(&file).ok()?,
+                meta.modified().ok()?.into(),
+            ))
+        };
+        read().unwrap_or(Planted::Nothing)
     }
+}
+
+/// What was planted for a path.
+enum Planted {
+    /// A file: name, bytes, time.
+    File(String, Vec<u8>, DateTime<Utc>),
+    /// A folder that was asked for without its slash.
+    Folder,
+    /// A folder without an index.
+    Bare,
+    /// Nothing.
+    Nothing,
 }
 
 fn hidden(found: &Path, base: &Path) -> bool {

@@ -35,6 +35,8 @@ pub struct Server {
     pub recent: bool,
     /// Apache before 2.4.25: lenient about the request line, names the path on error pages.
     pub lenient: bool,
+    /// Compression is on: Debian's packages and their children.
+    pub compresses: bool,
     /// Requests that one connection may carry.
     pub max_requests: u32,
 }
@@ -87,6 +89,8 @@ impl Server {
             allow: allow_order(seed, lenient),
             recent: patch >= 66,
             lenient,
+            compresses: debian
+                || (family == Family::Nginx && matches!(distro, "debian" | "ubuntu22" | "ubuntu20" | "kali")),
             max_requests: match family {
                 Family::Apache => 100,
                 Family::Nginx if token.contains("/1.18") => 100,
