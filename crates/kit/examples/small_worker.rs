@@ -52,8 +52,10 @@ async fn work(ctx: Ctx, args: Args) -> anyhow::Result<()> {
         if args.freeze_after == Some(passes) {
             std::future::pending::<()>().await;
         }
-        while args.deaf {
-            std::thread::sleep(Duration::from_secs(1));
+        if args.deaf {
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
         }
     }
     Ok(())

@@ -322,7 +322,7 @@ async fn wind_down(ctx: &Ctx, early: Option<Ended>, work: &mut JoinHandle<anyhow
         Ok(Ok(())) => {}
         // The operator asked for the end and gets it: a failure on the way out must not start the worker again.
         Ok(Err(error)) if asked => {
-            tracing::warn!(error = format!("{error:#}"), "the worker failed while it stopped")
+            tracing::warn!(error = format!("{error:#}"), "the worker failed while it stopped");
         }
         Ok(Err(error)) => {
             tracing::error!(error = format!("{error:#}"), "the worker failed");
@@ -339,10 +339,10 @@ async fn wind_down(ctx: &Ctx, early: Option<Ended>, work: &mut JoinHandle<anyhow
     ctx.0.services.close();
     ctx.0.services.wait().await;
     ctx.bus().drain().await;
-    if let Some(db) = ctx.0.database.as_ref().and_then(Database::current) {
-        if let Err(error) = db.close().await {
-            tracing::debug!(%error, "the database did not close cleanly");
-        }
+    if let Some(db) = ctx.0.database.as_ref().and_then(Database::current)
+        && let Err(error) = db.close().await
+    {
+        tracing::debug!(%error, "the database did not close cleanly");
     }
 }
 
@@ -365,10 +365,10 @@ async fn open_bus(
 /// within its grace does not hold readiness back: the worker lives from the database, says so, and connects later.
 async fn tell_readiness(ctx: Ctx, grace: Duration) {
     ctx.0.subscribed.notified().await;
-    if let Some(database) = &ctx.0.database {
-        if database.opened().await.is_none() {
-            return;
-        }
+    if let Some(database) = &ctx.0.database
+        && database.opened().await.is_none()
+    {
+        return;
     }
     let notifier = ctx.progress_handle().notifier();
     let mut link = Link::new(ctx.bus());
@@ -380,11 +380,18 @@ async fn tell_readiness(ctx: Ctx, grace: Duration) {
         Some(reason) => format!("running without the broker, polling the database: {reason}"),
         None => "running without the broker, polling the database".to_owned(),
     };
+    let tell = |link: &Link| {
+        if link.is_up() || !ctx.bus().is_enabled() {
+            tracing::info!("{}", status(link));
+        } else {
+            tracing::warn!("{}", status(link));
+        }
+    };
     notifier.ready(&status(&link));
-    tracing::info!(broker = link.is_up(), "{}", status(&link));
+    tell(&link);
     loop {
         link.changed().await;
         notifier.status(&status(&link));
-        tracing::info!(broker = link.is_up(), "{}", status(&link));
+        tell(&link);
     }
 }

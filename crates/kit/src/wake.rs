@@ -5,21 +5,27 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use decnet_bus::{Bus, Subscription, TopicFilter};
-use futures_util::{FutureExt, StreamExt, stream::SelectAll};
+use decnet_bus::{Bus, Consumer, Delivered, Durable, Subscription, TopicFilter, Worker};
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    stream::{self, SelectAll},
+};
 use tokio::{
     sync::Notify,
     time::{Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::progress::Progress;
+use crate::{progress::Progress, retry::Backoff};
 
 /// Quiet time after an event before the pass begins.
 const SETTLE: Duration = Duration::from_millis(50);
 /// A burst that does not end is cut here: a pass begins while it still goes on.
 const LONGEST_BURST: Duration = Duration::from_millis(500);
 
+/// Events taken from a durable consumer at once, and how long one request waits for the first.
+const FETCH: usize = 500;
+const FETCH_WAIT: Duration = Duration::from_secs(20);
 /// A source that is always ready must not hold the loop here for ever.
 const MOST_DRAINED: usize = 10_000;
 
@@ -62,7 +68,8 @@ pub struct Wakeups {
     on_first: Option<Box<dyn FnOnce() + Send>>,
 }
 
-type Events = Pin<Box<dyn futures_util::Stream<Item = ()> + Send>>;
+/// How many events came.
+type Events = Pin<Box<dyn Stream<Item = usize> + Send>>;
 
 impl Wakeups {
     /// Wakes every `interval`, until `stop`. The first wake comes at once.
@@ -74,11 +81,24 @@ impl Wakeups {
         Self { timer, events, nudge: Nudge::default(), stop, progress, started: false, on_first: None }
     }
 
-    /// Wakes on events of others that match `filter` too.
+    /// Wakes on events of others that match `filter`, while they happen.
     #[must_use]
     pub async fn on(self, bus: &Bus, filter: &TopicFilter) -> Self {
         let subscription = bus.subscribe(filter).await;
         self.on_subscription(subscription)
+    }
+
+    /// Wakes on the events that the subject table wakes `worker` for, also on those that came while it was away. They are
+    /// acknowledged before the pass: the pass looks at the database, and the timer repairs a pass that a crash swallowed.
+    #[must_use]
+    pub async fn on_wakes_of(self, bus: &Bus, worker: Worker) -> Self {
+        match Durable::events(worker) {
+            Some(durable) => {
+                let consumer = bus.consume(durable).await;
+                self.on_events(durable_events(consumer))
+            }
+            None => self,
+        }
     }
 
     /// Wakes on what this subscription brings.
@@ -89,11 +109,15 @@ impl Wakeups {
 
     /// Wakes on each item of any stream.
     #[must_use]
-    pub fn on_stream<S>(mut self, stream: S) -> Self
+    pub fn on_stream<S>(self, stream: S) -> Self
     where
-        S: futures_util::Stream + Send + 'static,
+        S: Stream + Send + 'static,
     {
-        self.events.push(Box::pin(stream.map(drop)));
+        self.on_events(stream.map(|_| 1))
+    }
+
+    fn on_events(mut self, events: impl Stream<Item = usize> + Send + 'static) -> Self {
+        self.events.push(Box::pin(events));
         self
     }
 
@@ -131,7 +155,7 @@ impl Wakeups {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            Some(()) = self.events.next(), if has_events => self.burst().await,
+            Some(first) = self.events.next(), if has_events => self.burst(first).await,
             () = self.nudge.asked() => Some(Wake::Nudge),
             _ = self.timer.tick() => {
                 // What already waits belongs to this pass as well.
@@ -142,16 +166,16 @@ impl Wakeups {
     }
 
     /// Takes events until it has been quiet for a moment.
-    async fn burst(&mut self) -> Option<Wake> {
+    async fn burst(&mut self, first: usize) -> Option<Wake> {
         let deadline = Instant::now() + LONGEST_BURST;
-        let mut count = 1 + self.drain();
+        let mut count = first + self.drain();
         while !self.events.is_empty() {
             let quiet = (Instant::now() + SETTLE).min(deadline);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
                 () = tokio::time::sleep_until(quiet) => break,
-                Some(()) = self.events.next() => count += 1 + self.drain(),
+                Some(more) = self.events.next() => count += more + self.drain(),
             }
         }
         Some(Wake::Events(count))
@@ -160,16 +184,40 @@ impl Wakeups {
     fn drain(&mut self) -> usize {
         let mut count = 0;
         while count < MOST_DRAINED {
-            let Some(Some(())) = self.events.next().now_or_never() else { break };
-            count += 1;
+            let Some(Some(more)) = self.events.next().now_or_never() else { break };
+            count += more;
         }
         count
     }
 }
 
+/// What a durable consumer brings, acknowledged.
+fn durable_events(consumer: Consumer) -> impl Stream<Item = usize> + Send {
+    let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(15));
+    stream::unfold((consumer, backoff), |(mut consumer, mut backoff)| async move {
+        loop {
+            match consumer.fetch(FETCH, FETCH_WAIT).await {
+                Ok(batch) => {
+                    backoff.reset();
+                    if let Err(error) = Delivered::ack_all(&batch).await {
+                        tracing::debug!(%error, "events that wake this worker may come again");
+                    }
+                    if !batch.is_empty() {
+                        return Some((batch.len(), (consumer, backoff)));
+                    }
+                }
+                Err(error) => {
+                    let pause = backoff.delay();
+                    tracing::debug!(%error, pause_s = pause.as_secs_f64(), "no events for now, the timer goes on");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use futures_util::stream;
     use tokio::sync::mpsc;
     use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -184,13 +232,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_wake_is_at_once_then_the_timer_ticks() {
         let stop = CancellationToken::new();
-        let mut wakeups = wakeups(Duration::from_secs(60), &stop);
+        let mut wakeups = wakeups(Duration::from_mins(1), &stop);
         let start = Instant::now();
         assert_eq!(wakeups.next().await, Some(Wake::Start));
         assert_eq!(start.elapsed(), Duration::ZERO);
         for round in 1..=3u32 {
             assert_eq!(wakeups.next().await, Some(Wake::Timer));
-            assert_eq!(start.elapsed(), Duration::from_secs(60) * round);
+            assert_eq!(start.elapsed(), Duration::from_mins(1) * round);
         }
         stop.cancel();
         assert_eq!(wakeups.next().await, None);
@@ -201,7 +249,7 @@ mod tests {
         let stop = CancellationToken::new();
         let (send, receive) = mpsc::unbounded_channel();
         let mut wakeups =
-            wakeups(Duration::from_secs(60), &stop).on_stream(UnboundedReceiverStream::new(receive));
+            wakeups(Duration::from_mins(1), &stop).on_stream(UnboundedReceiverStream::new(receive));
         assert_eq!(wakeups.next().await, Some(Wake::Start));
         for _ in 0..500 {
             send.send(()).unwrap();
@@ -219,7 +267,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
             Some(((), ()))
         });
-        let mut wakeups = wakeups(Duration::from_secs(3600), &stop).on_stream(endless);
+        let mut wakeups = wakeups(Duration::from_hours(1), &stop).on_stream(endless);
         assert_eq!(wakeups.next().await, Some(Wake::Start));
         let start = Instant::now();
         assert!(matches!(wakeups.next().await, Some(Wake::Events(n)) if n > 10));
@@ -229,17 +277,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_ended_subscription_leaves_the_timer_alone() {
         let stop = CancellationToken::new();
-        let mut wakeups = wakeups(Duration::from_secs(60), &stop).on_stream(stream::empty::<()>());
+        let mut wakeups = wakeups(Duration::from_mins(1), &stop).on_stream(stream::empty::<()>());
         assert_eq!(wakeups.next().await, Some(Wake::Start));
         let start = Instant::now();
         assert_eq!(wakeups.next().await, Some(Wake::Timer));
-        assert_eq!(start.elapsed(), Duration::from_secs(60));
+        assert_eq!(start.elapsed(), Duration::from_mins(1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn nudges_wake_and_fold() {
         let stop = CancellationToken::new();
-        let mut wakeups = wakeups(Duration::from_secs(60), &stop);
+        let mut wakeups = wakeups(Duration::from_mins(1), &stop);
         assert_eq!(wakeups.next().await, Some(Wake::Start));
         let nudge = wakeups.nudge();
         for _ in 0..10 {

@@ -62,7 +62,7 @@ pub(super) fn read(text: &str, mode: Option<&str>) -> Ini {
     }
     let own_mode = entries.iter().find(|(_, section, key, _)| section == "decnet" && key == "mode");
     let mode =
-        mode.map_or_else(|| own_mode.map_or("master", |(_, _, _, value)| value), |m| m).to_ascii_lowercase();
+        mode.unwrap_or_else(|| own_mode.map_or("master", |(_, _, _, value)| value)).to_ascii_lowercase();
     for (line, section, key, value) in entries {
         place(&mut ini, &mode, line, section, key, value);
     }

@@ -8,9 +8,7 @@ use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
 use decnet_bus::{BusConfig, BusType};
 use decnet_core::HostId;
 
-use super::{
-    Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, load::Picker,
-};
+use super::{Address, LogFilter, LogFormat, Millis, Mode, RuntimeKind, Seconds, Secret, load::Picker};
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +175,7 @@ mod tests {
                 assert!(!key.contains('_'), "{place}: INI keys are kebab-case");
                 assert!(seen.insert(place), "{place} occurs twice");
             }
-            assert!(!(row.secret && !row.default.is_empty()), "{}: a secret has no default", row.key);
+            assert!(!row.secret || row.default.is_empty(), "{}: a secret has no default", row.key);
         }
     }
 }

@@ -3,15 +3,18 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     os::unix::net::UnixDatagram,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use decnet_bus::{Bus, BusConfig, BusIdentity, Worker};
+use decnet_bus::{
+    Bus, BusConfig, BusIdentity, Worker,
+    server::{Server, ServerConfig},
+};
 use decnet_db::{Db, DbOptions};
 use decnet_kit::{Settings, settings::Sources};
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,15 +35,18 @@ pub(crate) fn free_port() -> u16 {
 
 /// A nats-server on a port of its own that can be killed and started again over the same store.
 pub(crate) struct Broker {
-    pub(crate) port: u16,
+    port: u16,
     store: TempDir,
-    process: Option<Child>,
+    server: Option<Server>,
 }
+
+/// Clients show it; it reaches the workers through `DECNET_NATS_TOKEN`.
+const TOKEN: &str = "sesame";
 
 impl Broker {
     /// A port with nobody on it yet.
     pub(crate) fn absent() -> Self {
-        Self { port: free_port(), store: tempfile::tempdir().unwrap(), process: None }
+        Self { port: free_port(), store: tempfile::tempdir().unwrap(), server: None }
     }
 
     pub(crate) async fn running() -> Self {
@@ -50,25 +56,18 @@ impl Broker {
     }
 
     pub(crate) async fn start(&mut self) {
-        let child = Command::new(binary())
-            .args(["-a", "127.0.0.1", "-js", "-p", &self.port.to_string(), "-sd"])
-            .arg(self.store.path())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nats-server starts (run `cargo xtask setup`)");
-        self.process = Some(child);
-        let port = self.port;
-        until("nats-server listens", Duration::from_secs(20), async || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
-        })
-        .await;
+        let config = ServerConfig {
+            port: self.port,
+            token: Some(TOKEN.to_owned()),
+            ..ServerConfig::new(self.store.path())
+        };
+        self.server = Some(Server::start(config).await.unwrap());
     }
 
     /// kill -9.
-    pub(crate) fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
+    pub(crate) async fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill().await;
         }
     }
 
@@ -78,21 +77,23 @@ impl Broker {
 
     /// Another program's place on the bus.
     pub(crate) async fn bus(&self, worker: Worker) -> Bus {
-        let bus = Bus::nats(&BusConfig::nats(self.url()), BusIdentity::local(worker)).await.unwrap();
+        let config = BusConfig::nats(self.url()).with_token(TOKEN);
+        let bus = Bus::nats(&config, BusIdentity::local(worker)).await.unwrap();
         assert!(bus.connected_within(Duration::from_secs(20)).await, "the bus connects");
         bus
     }
-}
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.kill();
+    /// A client that knows nothing of our bus.
+    pub(crate) async fn client(&self) -> async_nats::Client {
+        async_nats::ConnectOptions::with_token(TOKEN.to_owned()).connect(self.url()).await.unwrap()
     }
-}
 
-fn binary() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin/nats-server");
-    if own.exists() { own } else { PathBuf::from("nats-server") }
+    /// A broker with its streams and consumers.
+    pub(crate) async fn provisioned() -> Self {
+        let broker = Self::running().await;
+        decnet_bus::provision(&broker.bus(Worker::Cli).await).await.unwrap();
+        broker
+    }
 }
 
 /// A state folder with a migrated database.
@@ -125,6 +126,7 @@ impl Home {
         let pairs = [
             ("DECNET_STATE_DIR", self.dir.path().display().to_string()),
             ("DECNET_NATS_URL", broker.url()),
+            ("DECNET_NATS_TOKEN", TOKEN.to_owned()),
             ("DECNET_CONFIG", "/dev/null".to_owned()),
             ("DECNET_LOG", "info,decnet_kit=debug".to_owned()),
         ];
@@ -170,10 +172,6 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
-    }
-
-    pub(crate) fn is_alive(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

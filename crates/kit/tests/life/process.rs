@@ -91,7 +91,7 @@ async fn ready_waits_for_the_database_but_not_for_the_broker() {
 
 #[tokio::test]
 async fn a_waiting_loop_feeds_the_watchdog_and_a_frozen_one_does_not() {
-    let watchdog = Duration::from_millis(600);
+    let watchdog = Duration::from_millis(1500);
     let broker = Broker::running().await;
     for frozen in [false, true] {
         let home = Home::migrated().await;
@@ -114,8 +114,7 @@ async fn a_waiting_loop_feeds_the_watchdog_and_a_frozen_one_does_not() {
             let reply: ControlReply = api.request(&control(), &stop(), Duration::from_secs(5)).await.unwrap();
             assert_eq!(reply.pid, worker.id());
         } else {
-            until("ten pings of an idle loop", SOON, async || { manager.heard("WATCHDOG=1").len() >= 10 })
-                .await;
+            until("six pings of an idle loop", SOON, async || manager.heard("WATCHDOG=1").len() >= 6).await;
             let pings = manager.heard("WATCHDOG=1");
             let longest = pings.windows(2).map(|w| w[1] - w[0]).max().unwrap();
             assert!(longest < watchdog, "the manager would have killed it: {longest:?} without a ping");
@@ -131,12 +130,12 @@ async fn a_worker_that_never_ends_is_cut_at_the_bound_and_still_exits_with_zero(
     let passes = home.path("passes");
     let mut worker =
         Process::start(home.variables(&broker), &["--deaf", "--passes", passes.to_str().unwrap()]);
-    until("it is deep in its pass", SOON, async || { passes.exists() }).await;
+    until("it is deep in its pass", SOON, async || passes.exists()).await;
     let asked = Instant::now();
     worker.signal(Signal::TERM);
     assert_eq!(worker.end(Duration::from_secs(25)).await, Some(0), "{}", worker.log());
     let took = asked.elapsed().as_secs_f64();
-    assert!((14.0..18.0).contains(&took), "cut after {took} s");
+    assert!((14.0..22.0).contains(&took), "cut after {took} s");
     assert!(worker.log().contains("did not stop in time"), "{}", worker.log());
 }
 
@@ -146,7 +145,7 @@ async fn a_second_signal_cuts_at_once() {
     let passes = home.path("passes");
     let mut worker =
         Process::start(home.variables(&broker), &["--deaf", "--passes", passes.to_str().unwrap()]);
-    until("it is deep in its pass", SOON, async || { passes.exists() }).await;
+    until("it is deep in its pass", SOON, async || passes.exists()).await;
     worker.signal(Signal::TERM);
     worker.says("stopping").await;
     worker.signal(Signal::TERM);
