@@ -365,3 +365,109 @@ async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: 
         .field("reason", reason);
     conn.emit(report).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use decnet_core::DeckyName;
+    use decnet_logline::{Record, scan};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Does what its client's first byte says.
+    struct Moody;
+
+    #[async_trait::async_trait]
+    impl Service for Moody {
+        fn slug(&self) -> &'static str {
+            "moody"
+        }
+
+        async fn serve(&self, mut stream: Stream, _conn: Arc<Connection>) -> Result<(), SessionError> {
+            match stream.read_u8().await? {
+                b'p' => panic!("as asked"),
+                b'e' => Err(SessionError::protocol("as asked")),
+                _ => Ok(stream.write_all(b"ok").await?),
+            }
+        }
+    }
+
+    async fn talk(addr: SocketAddr, word: &[u8]) -> Vec<u8> {
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        client.write_all(word).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_panic_or_a_broken_protocol_closes_only_its_own_connection() {
+        let lines = Lines::default();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let decky = DeckyName::parse("web-01").unwrap();
+        let output =
+            Output::start(decky, clock.clone(), lines.clone(), None, PATIENCE, CancellationToken::new());
+        let shared = Arc::new(Shared {
+            clock,
+            ids: Arc::new(SystemIds),
+            output: Arc::new(output.unwrap()),
+            admission: Arc::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        let socket = listener::bind("moody", [127, 0, 0, 1].into(), 0).unwrap();
+        let addr = socket.local_addr().unwrap();
+        let running = Arc::new(Running {
+            service: Arc::new(Moody),
+            addresses: vec![addr],
+            open: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        });
+        shared.tasks.spawn(keep_accepting(shared.clone(), running.clone(), socket));
+        let mut patient = TcpStream::connect(addr).await.unwrap();
+        assert!(talk(addr, b"p").await.is_empty());
+        assert!(talk(addr, b"e").await.is_empty());
+        assert_eq!(talk(addr, b"x").await, b"ok");
+        patient.write_all(b"x").await.unwrap();
+        let mut answer = [0; 2];
+        patient.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"ok");
+        shared.stop.cancel();
+        shared.tasks.close();
+        shared.tasks.wait().await;
+        let records: Vec<Record> = lines
+            .0
+            .lock()
+            .unwrap()
+            .clone()
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+            .map(|l| scan(l).unwrap())
+            .collect();
+        let errors: Vec<_> = records.iter().filter(|r| r.msgid == "error").collect();
+        let reasons: Vec<_> = errors.iter().filter_map(|r| r.fields.get("reason")).collect();
+        assert_eq!(reasons, ["internal error", "as asked"]);
+        assert!(errors.iter().all(|r| r.severity == Severity::Warning));
+        assert_eq!(records.iter().filter(|r| r.msgid == "disconnect").count(), 4);
+        assert_eq!(running.errors.load(Ordering::Relaxed), 2);
+        assert_eq!(running.open.load(Ordering::Relaxed), 0);
+        assert_eq!(shared.admission.open(), 0);
+    }
+}

@@ -189,3 +189,78 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_mins(1);
+    const LIFETIME: Duration = Duration::from_hours(1);
+
+    fn pair() -> (DuplexStream, Stream, Arc<Meter>, CancellationToken) {
+        let (client, server) = duplex(64);
+        let (meter, stop) = (Meter::new(IDLE), CancellationToken::new());
+        let stream = Stream::new(server, meter.clone(), LIFETIME, stop.clone());
+        (client, stream, meter, stop)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_a_stream_and_every_byte_puts_it_off() {
+        let (mut client, mut stream, meter, _stop) = pair();
+        let began = Instant::now();
+        let mut byte = [0];
+        for _ in 0..3 {
+            tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+            client.write_all(b"x").await.unwrap();
+            stream.read_exact(&mut byte).await.unwrap();
+        }
+        let error = stream.read_exact(&mut byte).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(meter.cut(), Cut::Idle);
+        assert_eq!(began.elapsed().as_secs(), 3 * 59 + 60);
+        assert_eq!((meter.received(), meter.sent()), (3, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_trickles_for_ever_is_ended_by_age() {
+        let (mut client, mut stream, meter, _stop) = pair();
+        let trickle = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+            }
+        });
+        let began = Instant::now();
+        let mut sink = Vec::new();
+        stream.read_to_end(&mut sink).await.unwrap_err();
+        assert_eq!(meter.cut(), Cut::Lifetime);
+        assert_eq!(began.elapsed(), LIFETIME);
+        drop(stream);
+        trickle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_ended_too() {
+        let (client, mut stream, meter, _stop) = pair();
+        let error = stream.write_all(&[0; 1000]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(meter.cut(), Cut::Idle);
+        assert_eq!(meter.sent(), 64);
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_can_be_ended_from_outside_and_idle_can_change() {
+        let (client, mut stream, meter, stop) = pair();
+        meter.set_idle(LIFETIME);
+        let began = Instant::now();
+        let reading = tokio::spawn(async move { stream.read_u8().await });
+        tokio::time::sleep(IDLE * 2).await;
+        stop.cancel();
+        assert!(reading.await.unwrap().is_err());
+        assert_eq!(meter.cut(), Cut::Shutdown);
+        assert_eq!(began.elapsed(), IDLE * 2);
+        drop(client);
+    }
+}

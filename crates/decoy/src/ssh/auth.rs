@@ -109,10 +109,8 @@ impl Tries {
         }
         let delay = match offer {
             Offer::None => Duration::ZERO,
-            Offer::PublicKey => rules.stretch(user, 0.001),
-            Offer::Password(_) | Offer::KeyboardInteractive => {
-                rules.stretch(user, PAM_DELAY_S * (0.5 + jitter))
-            }
+            Offer::PublicKey | Offer::KeyboardInteractive => rules.stretch(user, 0.001),
+            Offer::Password(_) => rules.stretch(user, PAM_DELAY_S * (0.5 + jitter)),
         };
         let hang_up =
             (self.failures >= rules.max_tries).then(|| "Too many authentication failures".to_owned());

@@ -177,40 +177,18 @@ impl Handler for Conversation {
     async fn auth_keyboard_interactive<'a>(
         &'a mut self,
         user: &str,
-        _submethods: &str,
-        response: Option<Response<'a>>,
+        submethods: &str,
+        _response: Option<Response<'a>>,
     ) -> Result<Auth, Failure> {
-        let offered = self.methods.contains(&russh::MethodKind::KeyboardInteractive);
-        let Some(mut response) = response else {
-            if offered {
-                return Ok(Auth::Partial {
-                    name: "".into(),
-                    instructions: "".into(),
-                    prompts: vec![(format!("({user}) Password: ").into(), false)].into(),
-                });
-            }
-            let ruling = self.rule(user, Offer::None);
-            let report = self
-                .conn
-                .report("auth_attempt")
-                .field("method", "keyboard-interactive")
-                .bytes("username", user.as_bytes())
-                .field("outcome", "failure");
-            self.conn.emit(report).await;
-            return Ok(self.answer(ruling).await);
-        };
-        let answer = response.next().unwrap_or_default();
-        // A planted password opens here as well: PAM does not mind the way it came.
-        let ruling = match std::str::from_utf8(&answer) {
-            Ok(text) => self.rule(user, Offer::Password(text)),
-            Err(_) => self.rule(user, Offer::KeyboardInteractive),
-        };
+        // Where it is listed at all (a server without PAM), there is no device behind it: refused without a prompt.
+        let ruling = self.rule(user, Offer::KeyboardInteractive);
         let report = self
             .conn
             .report("auth_attempt")
             .field("method", "keyboard-interactive")
-            .field("outcome", if ruling.accepted { "success" } else { "failure" })
-            .secret(Secret::plaintext(user, answer.to_vec()));
+            .bytes("username", user.as_bytes())
+            .field("outcome", "failure")
+            .opt("submethods", Some(submethods).filter(|text| !text.is_empty()));
         self.conn.emit(report).await;
         Ok(self.answer(ruling).await)
     }

@@ -49,6 +49,13 @@ mod tests {
     /// way for existing fleets.
     #[test]
     fn an_upgrade_keeps_the_keys() {
-        assert_eq!(fingerprints(1), ["rsa", "ecdsa", "ed25519"]);
+        assert_eq!(
+            fingerprints(1),
+            [
+                "SHA256:liw6B3RqcGH5g/CFuyNrzgS4nPlUBivYBX7fnZx2xl0",
+                "SHA256:sQEKNcoaVXpauM1N4goA2K6xe5JUSEuZqhvOKKkLBes",
+                "SHA256:0bpDW0uqPZKA36DHiNGoQkT7SGvpNvavUal7UijhoaI",
+            ]
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use decnet_logline::scan;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::scene::{PATIENCE, Scene, field};
+use crate::scene::{PATIENCE, Scene, field, run};
 
 /// A decoy in a process of its own.
 struct Process {
@@ -21,9 +21,14 @@ struct Process {
 
 impl Process {
     fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_decnet-decoy"))
+        Self::of(Command::new(env!("CARGO_BIN_EXE_decnet-decoy")), &[])
+    }
+
+    fn of(mut program: Command, more: &[&str]) -> Self {
+        let mut child = program
             .args(["run", "--services", "ssh", "--bind", "127.0.0.1", "--any-port", "--secret"])
             .arg("ab".repeat(32))
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -208,6 +213,82 @@ fn wrong_requests_exit_2_and_say_what_is_known() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
         assert!(text.contains(part), "{args:?}: {text}");
     }
+}
+
+#[test]
+fn without_file_descriptors_it_waits_and_serves_again() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 24; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_decnet-decoy")]);
+    let process = Process::of(shell, &[]);
+    let held: Vec<_> = (0..40u8)
+        .map(|n| {
+            let socket =
+                rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None)
+                    .unwrap();
+            rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::new(127, 0, 3, n), 0))).unwrap();
+            rustix::net::connect(&socket, &process.address).unwrap();
+            TcpStream::from(socket)
+        })
+        .collect();
+    // The kernel took them all, the decoy cannot: the last one gets no greeting.
+    let last = held.last().unwrap();
+    last.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    assert!((&mut &*last).read(&mut [0]).is_err(), "the limit does not bite; the test proves nothing");
+    drop(held);
+    let mut client = TcpStream::connect(process.address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut hello = [0; 4];
+    client.read_exact(&mut hello).unwrap();
+    assert_eq!(&hello, b"SSH-");
+}
+
+#[test]
+fn health_is_asked_without_a_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("health.json");
+    let file = file.to_str().unwrap();
+    let ask = || {
+        let program = env!("CARGO_BIN_EXE_decnet-decoy");
+        Command::new(program).args(["health", "--file", file]).output().unwrap()
+    };
+    assert_eq!(ask().status.code(), Some(1), "well before it runs");
+    let process = Process::of(Command::new(env!("CARGO_BIN_EXE_decnet-decoy")), &["--health-file", file]);
+    let deadline = Instant::now() + PATIENCE;
+    while !ask().status.success() {
+        assert!(Instant::now() < deadline, "never well: {:?}", ask());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let health: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(health["services"][0]["slug"], "ssh");
+    assert_eq!(health["services"][0]["listening"][0], process.address.to_string());
+    assert_eq!(health["services"][0]["accepted"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_probe_comes_from_the_port_it_is_told() {
+    let scene = Scene::start(&["ssh"]).await;
+    let address = scene.address("ssh");
+    // A port that is free right now.
+    let port = {
+        let socket = std::net::TcpListener::bind("127.0.0.7:0").unwrap();
+        socket.local_addr().unwrap().port()
+    };
+    let (ip, to) = (address.ip().to_string(), address.port().to_string());
+    for n in 0..2 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_decnet-decoy"));
+        command.args(["probe-banner", &ip, &to, "--from", "127.0.0.7", "--source-port", &port.to_string()]);
+        let output = run(command).await;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.starts_with("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u"), "{output:?}");
+        let record = scene.lines.nth("connect", n).await;
+        assert_eq!(field(&record, "src_ip"), "127.0.0.7");
+        assert_eq!(field(&record, "src_port"), port.to_string());
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_decnet-decoy"));
+    command.args(["probe-banner", &ip, "1"]);
+    let output = run(command).await;
+    assert_eq!(output.status.code(), Some(1));
+    scene.decoy.stop().await;
 }
 
 /// Sends garbage until the other side has had enough or `limit` bytes are gone; the bytes that went.
