@@ -60,12 +60,12 @@ impl MigrationTrait for Migration {
         manager.create_index(unique("rejected_lines", &["source", "seq", "host_uuid"])).await?;
 
         let mut lock = columns.table("ingest_lock");
-        lock.col(number("id").primary_key()).col(number("batches").default(0));
+        lock.col(number("id").primary_key());
         manager.create_table(lock).await?;
         let row = sea_orm_migration::sea_query::Query::insert()
             .into_table("ingest_lock")
-            .columns(["id", "batches"])
-            .values_panic([1.into(), 0.into()])
+            .columns(["id"])
+            .values_panic([1.into()])
             .to_owned();
         manager.execute(row).await
     }

@@ -6,7 +6,6 @@ pub(crate) mod attacker_decky;
 pub(crate) mod attacker_service;
 pub(crate) mod credential;
 pub(crate) mod fleet_decky;
-pub(crate) mod ingest_lock;
 pub(crate) mod log;
 pub(crate) mod orchestrator_event;
 pub(crate) mod outbox;

@@ -2,9 +2,18 @@
 //!
 //! The collector parses lines and decides what they mean; this family stores them, folds them into attackers, sessions
 //! and credentials, and writes the events that follow into the outbox.
+//!
+//! Batches of all processes pass one after the other (`BEGIN IMMEDIATE` on SQLite, one locked row elsewhere). So a batch
+//! may read what exists, add in memory, and write the sums back: no twins, no lost counts, and few round trips.
 
 mod batch;
+mod bulk;
+mod credentials;
 mod facts;
+mod fold;
+mod lines;
+mod lookup;
+mod save;
 mod types;
 
 pub(crate) use batch::lock;
