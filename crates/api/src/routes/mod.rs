@@ -1,0 +1,16 @@
+//! The operations, one file per subject. Each handler names its role first; see [`crate::route`].
+
+pub mod attackers;
+pub mod auth;
+pub mod credentials;
+pub mod deckies;
+pub mod deploy;
+pub mod health;
+pub mod logs;
+pub mod orchestrator;
+pub mod page;
+pub mod sessions;
+pub mod stats;
+pub mod stream;
+pub mod users;
+pub mod workers;

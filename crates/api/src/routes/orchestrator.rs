@@ -1,0 +1,121 @@
+//! What the orchestrator did: invented traffic and planted files.
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use decnet_db::{OrchestratorEvent, OrchestratorQuery};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::page::{MAX_LIMIT, PageOf, check_length, check_paging, paging};
+use crate::{
+    app::App,
+    auth::ViewerUser,
+    extract::{Check, Params},
+    problem::{FieldError, Outcome},
+};
+
+/// One action.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActionView {
+    /// Row id.
+    pub uuid: Uuid,
+    /// When.
+    pub ts: DateTime<Utc>,
+    /// `traffic` or `file`.
+    pub kind: String,
+    /// Protocol or means.
+    pub protocol: String,
+    /// What was done.
+    pub action: String,
+    /// Who acted, as `host:name`.
+    pub src_decky_uuid: Option<String>,
+    /// On whom, as `host:name`.
+    pub dst_decky_uuid: String,
+    /// Whether it worked.
+    pub success: bool,
+    /// Details.
+    pub payload: Value,
+}
+
+impl From<OrchestratorEvent> for ActionView {
+    fn from(row: OrchestratorEvent) -> Self {
+        Self {
+            uuid: row.uuid,
+            ts: row.ts,
+            kind: row.kind,
+            protocol: row.protocol,
+            action: row.action,
+            src_decky_uuid: row.src_decky_uuid,
+            dst_decky_uuid: row.dst_decky_uuid,
+            success: row.success,
+            payload: row.payload,
+        }
+    }
+}
+
+/// Kinds of action.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Traffic between deckies.
+    Traffic,
+    /// A file planted or edited.
+    File,
+}
+
+/// Which actions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ActionParams {
+    /// Rows of the page (50).
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u64>,
+    /// Rows to skip.
+    #[param(minimum = 0, maximum = 2_147_483_647)]
+    offset: Option<u64>,
+    /// Only of this kind.
+    #[param(inline)]
+    kind: Option<ActionKind>,
+    /// Only on this decky, as `host:name`.
+    #[param(max_length = 128)]
+    dst_decky_uuid: Option<String>,
+    /// Only those that worked, or did not.
+    success: Option<bool>,
+    /// At or after this time.
+    since: Option<DateTime<Utc>>,
+}
+
+impl Check for ActionParams {
+    fn check(&self, errors: &mut Vec<FieldError>) {
+        check_paging(self.limit, MAX_LIMIT, self.offset, errors);
+        check_length("dst_decky_uuid", self.dst_decky_uuid.as_deref(), 128, errors);
+    }
+}
+
+/// Actions of the orchestrator, newest first.
+#[utoipa::path(
+    get, path = "/orchestrator/events", tag = "life", params(ActionParams),
+    responses((status = 200, description = "A page of actions", body = PageOf<ActionView>))
+)]
+pub async fn list_actions(
+    _: ViewerUser,
+    State(app): State<App>,
+    Params(params): Params<ActionParams>,
+) -> Outcome<Json<PageOf<ActionView>>> {
+    let kind = params.kind.map(|kind| match kind {
+        ActionKind::Traffic => "traffic".to_owned(),
+        ActionKind::File => "file".to_owned(),
+    });
+    let query = OrchestratorQuery {
+        kind,
+        dst_decky_uuid: params.dst_decky_uuid,
+        success: params.success,
+        since: params.since,
+        paging: paging(params.limit, params.offset),
+    };
+    let page = app.db().await?.orchestrator().page(&query).await?;
+    Ok(Json(PageOf::of(page, ActionView::from)))
+}

@@ -1,0 +1,71 @@
+//! Starting workers through systemd, where there is one. Names come from the fixed list and never from text, and no
+//! shell is involved; polkit decides whether the API's user may.
+
+use std::{collections::BTreeSet, process::Output, sync::Arc, time::Duration};
+
+use decnet_bus::Worker;
+use moka::future::Cache;
+use tokio::process::Command;
+
+/// How long the list of units is believed.
+const FRESH: Duration = Duration::from_secs(30);
+/// How long systemd may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a unit did not start: what systemd said, cut to one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+/// The units of this machine.
+pub struct Systemd {
+    installed: Cache<(), Arc<BTreeSet<String>>>,
+}
+
+impl Systemd {
+    pub(crate) fn new() -> Self {
+        Self { installed: Cache::builder().max_capacity(1).time_to_live(FRESH).build() }
+    }
+
+    /// Whether the worker has a unit file. A machine without systemd has none.
+    pub async fn has_unit(&self, worker: Worker) -> bool {
+        self.installed.get_with((), list()).await.contains(&unit(worker))
+    }
+
+    /// Whether the worker's unit runs.
+    pub async fn is_active(&self, worker: Worker) -> bool {
+        run(&["is-active", "--quiet", &unit(worker)]).await.is_ok_and(|output| output.status.success())
+    }
+
+    /// Starts the worker's unit.
+    pub async fn start(&self, worker: Worker) -> Result<(), StartError> {
+        match run(&["start", "--no-ask-password", &unit(worker)]).await {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output.stderr);
+                let line: String =
+                    text.lines().next().unwrap_or("systemctl failed").chars().take(200).collect();
+                Err(StartError(decnet_logline::clean(&line).into_owned()))
+            }
+            Err(error) => Err(StartError(format!("systemctl cannot be run: {error}"))),
+        }
+    }
+}
+
+fn unit(worker: Worker) -> String {
+    format!("decnet-{worker}.service")
+}
+
+async fn list() -> Arc<BTreeSet<String>> {
+    let listed =
+        run(&["list-unit-files", "--no-legend", "--no-pager", "--type=service", "decnet-*.service"]).await;
+    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    Arc::new(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+async fn run(arguments: &[&str]) -> std::io::Result<Output> {
+    let command = Command::new("systemctl").args(arguments).kill_on_drop(true).output();
+    tokio::time::timeout(PATIENCE, command).await.unwrap_or_else(|_| {
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "systemctl did not answer"))
+    })
+}
