@@ -1,0 +1,229 @@
+//! `decnet deploy`: reads the operator's wishes, makes the plan, and hands it to the agent, the only one who acts.
+//!
+//! `--dry-run` ends with the plan: no broker, no database, nothing touched.
+
+use std::{collections::HashSet, io::Read, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use decnet_bus::{Topic, payload::DeployCommand};
+use decnet_core::{FleetSecret, IdSource, SystemIds};
+use decnet_fleet::{
+    DecnetConfig, FlagOptions, FleetSpec, Mode, Plan, PlanRequest, RuntimeKind, StateFile, StateStore,
+    from_flags, ini,
+};
+use decnet_kit::{args::CommonArgs, settings};
+use ipnet::Ipv4Net;
+
+use crate::{BadInput, block_on, bus, config, operation, render};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The deployment INI (`-` for stdin); replaces the whole fleet
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["deckies", "services", "archetype"])]
+    config: Option<PathBuf>,
+    /// How many deckies, where there is no INI
+    #[arg(short = 'n', long, default_value_t = 1)]
+    deckies: usize,
+    /// What all of them serve, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    services: Vec<String>,
+    /// One to three random services each
+    #[arg(long)]
+    randomize_services: bool,
+    /// The bundle that all of them are made after
+    #[arg(short, long)]
+    archetype: Option<String>,
+    /// Distributions, cycled over the deckies, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    distro: Vec<String>,
+    /// A random distribution each
+    #[arg(long)]
+    randomize_distros: bool,
+    /// The parent interface
+    #[arg(short, long)]
+    interface: Option<String>,
+    /// The LAN, such as 192.0.2.0/24 (127.x under the process runtime)
+    #[arg(long)]
+    subnet: Option<Ipv4Net>,
+    /// The first address to hand out
+    #[arg(long)]
+    ip_start: Option<std::net::Ipv4Addr>,
+    /// IPvlan instead of macvlan
+    #[arg(long)]
+    ipvlan: bool,
+    /// Minutes between mutations where the INI says nothing
+    #[arg(long)]
+    mutate_interval: Option<u32>,
+    /// One host alone or a swarm
+    #[arg(long, value_parser = ["unihost", "swarm"], default_value = "unihost")]
+    mode: String,
+    /// Show the plan and touch nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// The fleet secret for this run, 64 hexadecimal digits (else the fleet's own)
+    #[arg(long, value_name = "HEX", conflicts_with = "seed", requires = "dry_run")]
+    secret: Option<String>,
+    /// A secret made from a number, for plans that anyone can repeat
+    #[arg(long, requires = "dry_run")]
+    seed: Option<u64>,
+}
+
+pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
+    let spec = spec(args)?;
+    let loaded = config::load(common)?;
+    let settings = &loaded.settings;
+    let store = StateStore::new(&settings.state_file);
+    let state = match store.load() {
+        Ok(state) => state,
+        // A dry run may look at any machine; a real one leaves the decision about a torn file to the agent.
+        Err(error) if args.dry_run => {
+            eprintln!("decnet: warning: {error}");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let secret = secret(args, settings)?;
+    // A repeatable plan must not depend on what this machine happens to run.
+    let repeatable = args.secret.is_some() || args.seed.is_some();
+    let plan = make_plan(&spec, &secret, settings, state.as_ref().filter(|_| !repeatable))?;
+    for warning in &plan.warnings {
+        eprintln!("decnet: warning: {}", decnet_logline::clean(warning));
+    }
+    if args.dry_run {
+        return show(&plan, args.json);
+    }
+    if plan.runtime == RuntimeKind::Docker {
+        bail!(BadInput(
+            "this version can only plan for a LAN (--dry-run), its Docker runtime is not built yet: leave out net=, ip= and gw=, and set DECNET_RUNTIME to auto or process".to_owned()
+        ));
+    }
+    let summary = block_on(async {
+        let bus = bus::connect(&loaded).await?;
+        let operation = SystemIds.next_id();
+        let command = DeployCommand {
+            operation: operation.to_string(),
+            requested_by: "cli".to_owned(),
+            plan: serde_json::to_value(&plan)?,
+        };
+        operation::order(&bus, &Topic::CmdDeploy { host: plan.host.clone() }, operation, &command).await
+    })?;
+    if args.json {
+        return render::json(&serde_json::json!({ "summary": summary, "plan": plan.redacted()? }));
+    }
+    show(&plan, false)?;
+    render::line(&summary)
+}
+
+/// The operator's wishes, from the INI or from flags.
+fn spec(args: &Args) -> Result<FleetSpec> {
+    let mut spec = if let Some(path) = &args.config {
+        let (text, name) = read_ini(path)?;
+        ini::parse(&text).map_err(|errors| BadInput(format!("{name}:\n{errors}")))?
+    } else {
+        let options = FlagOptions {
+            deckies: args.deckies,
+            services: args.services.clone(),
+            randomize_services: args.randomize_services,
+            distros: args.distro.clone(),
+            randomize_distros: args.randomize_distros,
+            archetype: args.archetype.clone(),
+        };
+        from_flags(&options).map_err(|errors| {
+            BadInput(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })?
+    };
+    // A flag speaks louder than the INI.
+    spec.mode = if args.mode == "swarm" { Mode::Swarm } else { spec.mode };
+    spec.interface = args.interface.clone().or(spec.interface);
+    spec.subnet = args.subnet.or(spec.subnet);
+    spec.ip_start = args.ip_start.or(spec.ip_start);
+    spec.ipvlan |= args.ipvlan;
+    if spec.mutate_interval.is_none() {
+        spec.mutate_interval = args.mutate_interval.map(Some);
+    }
+    Ok(spec)
+}
+
+fn read_ini(path: &std::path::Path) -> Result<(Vec<u8>, String)> {
+    let name = path.display().to_string();
+    let bad = |error: std::io::Error| BadInput(format!("{name}: {error}"));
+    // One byte more than allowed is enough for the parser to refuse it.
+    let most = u64::try_from(ini::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = Vec::new();
+    if name == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut text).map_err(bad)?;
+        return Ok((text, "stdin".to_owned()));
+    }
+    std::fs::File::open(path).map_err(bad)?.take(most).read_to_end(&mut text).map_err(bad)?;
+    Ok((text, name))
+}
+
+fn secret(args: &Args, settings: &settings::Settings) -> Result<FleetSecret> {
+    if let Some(hex) = &args.secret {
+        return FleetSecret::from_hex(hex).map_err(|e| BadInput(format!("--secret: {e}")).into());
+    }
+    if let Some(seed) = args.seed {
+        return Ok(FleetSecret::from_number(seed));
+    }
+    if args.dry_run && !settings.secret_file.exists() {
+        // A dry run leaves no trace, so the plan is for a fleet that does not exist yet.
+        eprintln!(
+            "decnet: note: no fleet secret yet, planned with a throw-away one (give --seed to repeat this plan)"
+        );
+        return Ok(FleetSecret::generate());
+    }
+    FleetSecret::load_or_create(&settings.secret_file).context("the fleet secret")
+}
+
+fn make_plan(
+    spec: &FleetSpec,
+    secret: &FleetSecret,
+    settings: &settings::Settings,
+    state: Option<&StateFile>,
+) -> Result<Plan> {
+    let runtime = match settings.runtime {
+        settings::RuntimeKind::Process => RuntimeKind::Process,
+        settings::RuntimeKind::Auto => RuntimeKind::auto(spec, false),
+        settings::RuntimeKind::Docker => RuntimeKind::Docker,
+    };
+    if runtime == RuntimeKind::Docker {
+        bail!(BadInput(
+            "the Docker runtime is not built yet: name no LAN address and set DECNET_RUNTIME=process"
+                .to_owned()
+        ));
+    }
+    let previous: Option<&DecnetConfig> = state.map(|s| &s.config);
+    let request = PlanRequest {
+        spec,
+        secret,
+        runtime,
+        generation: state.map_or(0, |s| s.generation) + 1,
+        host: &settings.host,
+        detected: None,
+        used: &HashSet::new(),
+        previous,
+    };
+    decnet_fleet::plan(&request).map_err(|errors| BadInput(errors.to_string()).into())
+}
+
+fn show(plan: &Plan, json: bool) -> Result<()> {
+    if json {
+        return render::json(&plan.redacted()?);
+    }
+    render::table(
+        ["decky", "address", "host name", "distro", "services"],
+        plan.deckies.iter().map(|d| {
+            let services: Vec<_> = d.services.iter().map(|s| s.slug.as_str()).collect();
+            [
+                d.name().to_string(),
+                d.ip().to_string(),
+                d.config.hostname.clone(),
+                d.config.distro.clone(),
+                services.join(", "),
+            ]
+        }),
+    )
+}

@@ -1,0 +1,104 @@
+//! Our own nats-server: started with a generated configuration below the state folder, started again when it dies,
+//! on the same port and the same store, so that clients find it by themselves.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use decnet_bus::{
+    Bus, BusConfig, BusIdentity, Provisioning, Worker, provision_with,
+    server::{Server, ServerConfig},
+};
+use decnet_kit::settings::Settings;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::console::Console;
+
+/// The pause before the first restart; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a leftover may take to end by itself.
+const LEFTOVER_BOUND: Duration = Duration::from_secs(5);
+
+/// A nats-server of ours.
+pub(super) struct Broker(Server);
+
+impl Broker {
+    /// Starts it and waits until it answers.
+    pub(super) async fn start(settings: &Settings, port: u16, console: &Console) -> Result<Self> {
+        let folder = settings.state_dir.join("nats");
+        end_leftover(&folder, console).await;
+        let config = ServerConfig { port, ..ServerConfig::new(folder) };
+        let server = Server::start(config).await.context("the broker")?;
+        console.say(
+            "nats",
+            &format!("listens on 127.0.0.1:{}; its log is {}", server.port(), server.log().display()),
+        );
+        Ok(Self(server))
+    }
+
+    /// How to reach it.
+    pub(super) fn reach(&self) -> BusConfig {
+        self.0.bus_config()
+    }
+
+    /// Keeps it alive until the workers have been told to stop, then stops it last.
+    pub(super) async fn keep(mut self, console: Console, workers_gone: CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            tokio::select! {
+                () = workers_gone.cancelled() => break,
+                () = self.0.ended() => {}
+            }
+            console.say("nats", &format!("has ended; starting again in {pause:?}"));
+            tokio::select! {
+                () = workers_gone.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+            match self.0.restart().await {
+                Ok(()) => {
+                    console.say("nats", "is back");
+                    pause = FIRST_PAUSE;
+                }
+                Err(error) => {
+                    console.say("nats", &format!("{error}"));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        self.0.stop().await;
+    }
+}
+
+/// Ends the broker of a supervisor that was killed. We hold the folder's lock, so it cannot belong to a living one.
+async fn end_leftover(folder: &Path, console: &Console) {
+    let pid = std::fs::read_to_string(folder.join("nats-server.pid"))
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    let Some(pid) = pid.and_then(Pid::from_raw) else { return };
+    let command = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    let ours = folder.as_os_str().as_encoded_bytes();
+    if !command.windows(ours.len()).any(|part| part == ours) {
+        return;
+    }
+    console.say("nats", "ending the broker that a killed supervisor left behind");
+    for signal in [Signal::TERM, Signal::KILL] {
+        let deadline = Instant::now() + LEFTOVER_BOUND;
+        while kill_process(pid, signal).is_ok() {
+            if Instant::now() > deadline {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Brings streams and consumers to what this version wants.
+pub(super) async fn provision(reach: &BusConfig, settings: &Settings) -> Result<()> {
+    let bus = Bus::nats(reach, BusIdentity::local(Worker::Cli)).await?;
+    let wish = Provisioning::for_hosts(std::slice::from_ref(&settings.host));
+    provision_with(&bus, &wish).await.context("the broker's streams")?;
+    bus.drain().await;
+    Ok(())
+}

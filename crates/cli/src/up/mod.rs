@@ -1,0 +1,204 @@
+//! `decnet up`: the whole system in the foreground, for machines without systemd: broker, migrations, every worker,
+//! each started again when it dies, and one log of them all.
+//!
+//! It decides nothing about deckies. Those belong to the agent and go on when this program ends.
+
+mod broker;
+mod console;
+mod worker;
+
+use std::{
+    fs::File,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use decnet_bus::BusConfig;
+use decnet_db::{Db, DbOptions};
+use decnet_kit::{
+    args::CommonArgs,
+    settings::{Layer, Loaded, Settings},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{broker::Broker, console::Console, worker::Program};
+use crate::{block_on, bus, config, run_file::RunFile};
+
+/// Every worker of this version, in the order in which they start.
+const WORKERS: [&str; 4] = ["collector", "api", "agent", "orchestrator"];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Port of our broker (0 picks a free one); with a broker of your own, set --nats-url instead
+    #[arg(long, default_value_t = 4222)]
+    nats_port: u16,
+    /// Folder of the workers' binaries (else the folder of this program)
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
+    let loaded = config::load(common)?;
+    let programs = find_programs(args.bin_dir.as_deref())?;
+    make_state_dir(&loaded.settings)?;
+    let _lock = lock(&loaded.settings.state_dir)?;
+    block_on(supervise(&loaded, args, programs))
+}
+
+/// `decnet migrate`: schema and streams, for installations where systemd starts the workers.
+pub(crate) fn migrate(common: &CommonArgs) -> Result<()> {
+    let loaded = config::load(common)?;
+    make_state_dir(&loaded.settings)?;
+    block_on(async {
+        for step in migrate_database(&loaded.settings).await? {
+            println!("migrated: {step}");
+        }
+        let bus = bus::connect(&loaded).await?;
+        decnet_bus::provision(&bus).await?;
+        println!("streams and consumers are as this version wants them");
+        Ok(())
+    })
+}
+
+async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(&'static str, PathBuf)>) -> Result<()> {
+    let settings = &loaded.settings;
+    let console = Console::new(&["decnet", "nats", "collector", "api", "agent", "orchestrator"]);
+    let say = |text: &str| console.say("decnet", text);
+    let stop = CancellationToken::new();
+    spawn_signal_listener(stop.clone())?;
+
+    let own = loaded.effective.iter().any(|e| e.key == "nats_url" && e.layer == Layer::Default);
+    let broker = if own { Some(Broker::start(settings, args.nats_port, &console).await?) } else { None };
+    let reach = broker.as_ref().map_or_else(|| settings.bus_config(), Broker::reach);
+    for step in migrate_database(settings).await? {
+        say(&format!("database: migrated {step}"));
+    }
+    broker::provision(&reach, settings).await?;
+
+    let api = format!("http://{}", std::net::SocketAddr::new(settings.api_host, settings.api_port));
+    let run = RunFile {
+        pid: std::process::id(),
+        nats_url: reach.url.clone(),
+        nats_token: reach.token.clone(),
+        api: api.clone(),
+    };
+    run.write(&settings.state_dir)?;
+    let env = worker_environment(loaded, &reach);
+    let tasks = TaskTracker::new();
+    let (workers, workers_gone) = (CancellationToken::new(), CancellationToken::new());
+    for (name, path) in programs {
+        let program = Program { name, path, env: env.clone() };
+        tasks.spawn(program.supervise(console.clone(), workers.clone()));
+    }
+    let keeper = broker.map(|b| tokio::spawn(b.keep(console.clone(), workers_gone.clone())));
+    tasks.close();
+    say(&format!("up: API {api}, state in {}; Ctrl-C stops", settings.state_dir.display()));
+
+    stop.cancelled().await;
+    say("stopping the workers");
+    workers.cancel();
+    tasks.wait().await;
+    workers_gone.cancel();
+    if let Some(keeper) = keeper {
+        // Its end is the broker's end; there is nothing left to do about a panic in it.
+        let _ = keeper.await;
+    }
+    RunFile::remove(&settings.state_dir);
+    let left = decnet_fleet::StateStore::new(&settings.state_file).load();
+    if left.is_ok_and(|s| s.is_some()) {
+        say(
+            "deckies of the process runtime go on and keep what they see; `decnet up` picks it up, `decnet teardown --all` removes them",
+        );
+    }
+    Ok(())
+}
+
+/// The binaries of all workers, or one sentence that names the missing ones.
+fn find_programs(folder: Option<&Path>) -> Result<Vec<(&'static str, PathBuf)>> {
+    let own = std::env::current_exe().context("cannot find my own program file")?;
+    let folder = folder.or(own.parent()).unwrap_or(Path::new(".")).to_path_buf();
+    let programs: Vec<_> =
+        WORKERS.iter().map(|name| (*name, folder.join(format!("decnet-{name}")))).collect();
+    let missing: Vec<_> =
+        programs.iter().filter(|(_, path)| !path.is_file()).map(|(_, p)| p.display().to_string()).collect();
+    if missing.is_empty() {
+        return Ok(programs);
+    }
+    bail!(
+        "missing: {}; build them with `cargo build --workspace --bins` or name their folder with --bin-dir",
+        missing.join(", ")
+    )
+}
+
+fn make_state_dir(settings: &Settings) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(&settings.state_dir).with_context(|| {
+        format!(
+            "cannot make the state folder {}; name another one with --state-dir",
+            settings.state_dir.display()
+        )
+    })
+}
+
+/// One supervisor a state folder.
+fn lock(state_dir: &Path) -> Result<File> {
+    let path = state_dir.join("up.lock");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let pid =
+                RunFile::read(state_dir).map_or_else(String::new, |run| format!(" (process {})", run.pid));
+            bail!(
+                "another `decnet up` runs with this state folder{pid}; stop it or name another one with --state-dir"
+            )
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error).context("cannot lock the state folder"),
+    }
+}
+
+async fn migrate_database(settings: &Settings) -> Result<Vec<String>> {
+    let db = Db::connect(settings.db_url.expose(), DbOptions::default())
+        .await
+        .context("the database does not open")?;
+    let steps = db.migrate().await?;
+    db.close().await?;
+    Ok(steps)
+}
+
+/// What every worker gets on top of our environment: the settings as this program sees them.
+fn worker_environment(loaded: &Loaded, reach: &BusConfig) -> Vec<(String, String)> {
+    // Flags of this program are not in the environment, so they are handed on; files and variables the worker reads itself.
+    let flags = loaded.effective.iter().filter(|e| e.layer == Layer::Flag);
+    let mut env: Vec<_> = flags
+        .filter_map(|e| Some((e.env.to_owned(), e.value.clone()?)))
+        .filter(|(name, _)| name != "DECNET_DB_URL")
+        .collect();
+    env.push(("DECNET_NATS_URL".to_owned(), reach.url.clone()));
+    env.extend(reach.token.clone().map(|token| ("DECNET_NATS_TOKEN".to_owned(), token)));
+    env.push(("DECNET_DB_URL".to_owned(), loaded.settings.db_url.expose().to_owned()));
+    env
+}
+
+/// The first Ctrl-C or SIGTERM stops in order, the second at once.
+fn spawn_signal_listener(stop: CancellationToken) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        let mut wait = async || {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        };
+        wait().await;
+        stop.cancel();
+        wait().await;
+        // Children are in their own groups; those that are left see their stdin close and end by themselves.
+        std::process::exit(1);
+    });
+    Ok(())
+}

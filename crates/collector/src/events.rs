@@ -1,0 +1,81 @@
+//! The events that follow from a committed batch, as rows of the outbox. Never the secret itself.
+
+use std::net::IpAddr;
+
+use decnet_bus::{
+    Bus, Topic,
+    payload::{AttackerObserved, AttackerSession, CredentialCaptured, Payload},
+};
+use decnet_core::IdSource;
+use decnet_db::{IngestFacts, NewOutbox, Session};
+
+/// One row for each thing that came to light, in the order of cause: who, what session, which secret, session's end.
+pub fn rows(facts: &IngestFacts, bus: &Bus, ids: &dyn IdSource, producer: &str) -> Vec<NewOutbox> {
+    let mut rows = Vec::new();
+    let mut push = |row: Option<NewOutbox>| rows.extend(row);
+    for attacker in &facts.new_attackers {
+        let payload = AttackerObserved {
+            attacker_ip: attacker.attacker_ip,
+            decky: attacker.decky.clone(),
+            service: attacker.service.clone(),
+            event_type: attacker.event_type.clone(),
+            first_seen: attacker.first_seen,
+        };
+        push(row(&Topic::AttackerObserved, &payload, bus, ids, producer));
+    }
+    for session in &facts.sessions_started {
+        push(row(&Topic::AttackerSessionStarted, &payload_of(session, false), bus, ids, producer));
+    }
+    for credential in &facts.credentials {
+        let payload = CredentialCaptured {
+            secret_sha256: credential.secret_sha256.clone(),
+            secret_kind: credential.secret_kind.clone(),
+            attacker_ip: credential.attacker_ip,
+            decky: credential.decky.clone(),
+            service: credential.service.clone(),
+        };
+        push(row(&Topic::CredentialCaptured, &payload, bus, ids, producer));
+    }
+    for session in &facts.sessions_ended {
+        push(row(&Topic::AttackerSessionEnded, &payload_of(session, true), bus, ids, producer));
+    }
+    rows
+}
+
+fn payload_of(session: &Session, ended: bool) -> AttackerSession {
+    AttackerSession {
+        session_id: session.id.to_string(),
+        attacker_ip: session.attacker_ip.parse().unwrap_or(IpAddr::from([0, 0, 0, 0])),
+        decky: session.decky.clone(),
+        service: session.service.clone(),
+        started_at: session.started_at,
+        ended_at: session.ended_at.filter(|_| ended),
+        command_count: session.command_count,
+    }
+}
+
+fn row<P: Payload>(
+    topic: &Topic,
+    payload: &P,
+    bus: &Bus,
+    ids: &dyn IdSource,
+    producer: &str,
+) -> Option<NewOutbox> {
+    // A payload of ours that cannot be written is a mistake of ours: said aloud, and never a reason to lose the batch.
+    let body = bus
+        .envelope(topic, payload)
+        .map_err(|e| e.to_string())
+        .and_then(|envelope| serde_json::to_string(&envelope).map_err(|e| e.to_string()))
+        .inspect_err(|error| tracing::error!(topic = topic.subject(), error, "an event cannot be written"))
+        .ok()?;
+    let id = ids.next_id();
+    Some(NewOutbox {
+        id,
+        producer: producer.to_owned(),
+        subject: topic.subject(),
+        topic: topic.label(),
+        msg_id: id.to_string(),
+        headers: Vec::new(),
+        body,
+    })
+}

