@@ -1,1 +1,5 @@
-//! x
+//! The end-to-end suite: the finished programs, started as an operator starts them, and real clients that break in.
+
+mod faults;
+mod input;
+mod story;
