@@ -111,8 +111,9 @@ impl Relay {
             while publish_some(&db, self.ctx.bus(), producer).await? {}
         }
         if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
-            self.pruned = Some(Instant::now());
             let gone = db.outbox().prune(self.ctx.now() - KEEP).await.map_err(|e| e.to_string())?;
+            // Only now: a pass that is cut short prunes next time.
+            self.pruned = Some(Instant::now());
             tracing::debug!(rows = gone, "pruned the outbox");
         }
         Ok(())

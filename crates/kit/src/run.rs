@@ -1,35 +1,21 @@
-//! A worker's life: settings, logs, bus, database, heartbeat, control, its body, and a stop that ends within a bound.
+//! A worker as a process: what it is, how it ends, and `run`, the whole of its `main`.
 //!
-//! Decides nothing about the work. `run` is for `main`; `run_in` is the same life with everything handed in, for tests.
+//! The life itself is in `life.rs`; nothing here decides anything about the work.
 
-use std::{
-    fmt,
-    future::Future,
-    process::ExitCode,
-    sync::{Arc, Mutex, OnceLock},
-    time::Duration,
-};
+use std::{fmt, future::Future, process::ExitCode, sync::Arc, time::Duration};
 
-use decnet_bus::{Bus, BusIdentity, ConnectError, Worker};
+use decnet_bus::{Bus, Worker};
 use decnet_core::{Clock, IdSource, SystemClock, SystemIds};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::Notify,
-    task::JoinHandle,
-    time::Instant,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::CommonArgs,
-    control,
-    ctx::{Ctx, Inner},
-    database::{Database, DatabaseError},
-    heartbeat,
+    ctx::Ctx,
+    life::run_in,
     logging::{self, ErrorMeter},
-    progress::{Notifier, Progress},
+    progress::Notifier,
     settings::Settings,
-    signs::Link,
 };
 
 /// Who a worker is and what it needs.
@@ -221,177 +207,4 @@ fn watch_signals(stop: &CancellationToken, cut: &CancellationToken) -> std::io::
         }
     });
     Ok(())
-}
-
-/// Runs a worker made of `parts` to its end.
-pub async fn run_in<F, Fut>(parts: Parts, body: F) -> Exit
-where
-    F: FnOnce(Ctx) -> Fut + Send + 'static,
-    Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
-{
-    let started = Instant::now();
-    let Parts { info, settings, bus, clock, ids, meter, notifier, timing, stop, cut } = parts;
-    let settings = Arc::new(settings);
-    let bus = match bus {
-        Some(bus) => bus,
-        None => match open_bus(info.worker, &settings, &clock, &ids).await {
-            Ok(bus) => bus,
-            Err(error) => {
-                tracing::error!(%error, "the settings of the bus cannot be used");
-                return Exit::Usage;
-            }
-        },
-    };
-    let database = info.database.then(|| {
-        Database::new(settings.db_url.clone(), Arc::clone(&clock), Arc::clone(&ids), timing.database_patience)
-    });
-    let ctx = Ctx(Arc::new(Inner {
-        worker: info.worker,
-        version: info.version,
-        progress: Progress::new(Arc::clone(&clock), notifier),
-        settings,
-        bus,
-        database,
-        clock,
-        ids,
-        stop,
-        meter,
-        extra: heartbeat::ExtraSlot::default(),
-        tasks: TaskTracker::new(),
-        services: TaskTracker::new(),
-        closing: CancellationToken::new(),
-        subscribed: Arc::new(Notify::new()),
-        outbox: OnceLock::new(),
-        verdict: Mutex::default(),
-    }));
-    tracing::info!(version = info.version, host = %ctx.settings().host, "worker starts");
-
-    // These live as long as the worker, and nobody waits for them.
-    let mut background = vec![
-        tokio::spawn(control::run(ctx.clone())),
-        tokio::spawn(heartbeat::run(ctx.clone(), timing.beat, started)),
-        tokio::spawn(tell_readiness(ctx.clone(), timing.broker_grace)),
-    ];
-    if let Some(database) = ctx.0.database.clone() {
-        let ctx = ctx.clone();
-        background.push(tokio::spawn(async move {
-            if let Err(error @ (DatabaseError::Schema(_) | DatabaseError::Unused)) =
-                database.keep_trying().await
-            {
-                tracing::error!(%error, "this database cannot be used");
-                ctx.fail(Exit::Schema);
-            }
-        }));
-    }
-
-    let mut work = tokio::spawn(body(ctx.clone()));
-    let early = tokio::select! {
-        biased;
-        ended = &mut work => Some(ended),
-        () = ctx.stopping() => None,
-    };
-    let asked = ctx.is_stopping();
-    ctx.progress_handle().notifier().stopping();
-    ctx.stop();
-    let in_time = tokio::select! {
-        in_time = tokio::time::timeout(timing.stop_bound, wind_down(&ctx, early, &mut work, asked)) => in_time.is_ok(),
-        () = cut.cancelled() => false,
-    };
-    if !in_time {
-        tracing::warn!(
-            bound_s = timing.stop_bound.as_secs_f64(),
-            "parts of the worker did not stop in time and are cut"
-        );
-        work.abort();
-    }
-    background.iter().for_each(JoinHandle::abort);
-    let exit = ctx.verdict().unwrap_or(Exit::Done);
-    tracing::info!(code = exit.code(), "worker ends");
-    exit
-}
-
-type Ended = Result<anyhow::Result<()>, tokio::task::JoinError>;
-
-/// Body first, then its tasks, then the relay's last round, then the bus.
-async fn wind_down(ctx: &Ctx, early: Option<Ended>, work: &mut JoinHandle<anyhow::Result<()>>, asked: bool) {
-    let ended = match early {
-        Some(ended) => ended,
-        None => work.await,
-    };
-    match ended {
-        Ok(Ok(())) => {}
-        // The operator asked for the end and gets it: a failure on the way out must not start the worker again.
-        Ok(Err(error)) if asked => {
-            tracing::warn!(error = format!("{error:#}"), "the worker failed while it stopped");
-        }
-        Ok(Err(error)) => {
-            tracing::error!(error = format!("{error:#}"), "the worker failed");
-            ctx.fail(Exit::Failed);
-        }
-        Err(error) => {
-            tracing::error!(%error, "the worker's body panicked");
-            ctx.fail(Exit::Failed);
-        }
-    }
-    ctx.0.tasks.close();
-    ctx.0.tasks.wait().await;
-    ctx.0.closing.cancel();
-    ctx.0.services.close();
-    ctx.0.services.wait().await;
-    ctx.bus().drain().await;
-    if let Some(db) = ctx.0.database.as_ref().and_then(Database::current)
-        && let Err(error) = db.close().await
-    {
-        tracing::debug!(%error, "the database did not close cleanly");
-    }
-}
-
-async fn open_bus(
-    worker: Worker,
-    settings: &Settings,
-    clock: &Arc<dyn Clock>,
-    ids: &Arc<dyn IdSource>,
-) -> Result<Bus, ConnectError> {
-    let identity = BusIdentity {
-        worker: worker.token(),
-        host: settings.host.clone(),
-        clock: Arc::clone(clock),
-        ids: Arc::clone(ids),
-    };
-    Bus::open(&settings.bus_config(), identity).await
-}
-
-/// `READY=1` once the body has subscribed, the database is open and the broker has answered. A broker that does not answer
-/// within its grace does not hold readiness back: the worker lives from the database, says so, and connects later.
-async fn tell_readiness(ctx: Ctx, grace: Duration) {
-    ctx.0.subscribed.notified().await;
-    if let Some(database) = &ctx.0.database
-        && database.opened().await.is_none()
-    {
-        return;
-    }
-    let notifier = ctx.progress_handle().notifier();
-    let mut link = Link::new(ctx.bus());
-    if ctx.bus().is_enabled() && !link.is_up() {
-        let _ = tokio::time::timeout(grace, link.came_up()).await;
-    }
-    let status = |link: &Link| match link.refusal() {
-        _ if link.is_up() => "running".to_owned(),
-        Some(reason) => format!("running without the broker, polling the database: {reason}"),
-        None => "running without the broker, polling the database".to_owned(),
-    };
-    let tell = |link: &Link| {
-        if link.is_up() || !ctx.bus().is_enabled() {
-            tracing::info!("{}", status(link));
-        } else {
-            tracing::warn!("{}", status(link));
-        }
-    };
-    notifier.ready(&status(&link));
-    tell(&link);
-    loop {
-        link.changed().await;
-        notifier.status(&status(&link));
-        tell(&link);
-    }
 }

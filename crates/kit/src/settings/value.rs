@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of where the text came from: a refusal is a plain sentence, its key and origin are added by the loader.
 
-use std::{fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use decnet_bus::BusType;
 use decnet_core::HostId;
@@ -126,99 +126,6 @@ impl SettingValue for Millis {
     }
 }
 
-/// A value that is never printed. `expose` is the one way out, so that its uses can be found.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
-    }
-}
-
-impl SettingValue for Secret {
-    fn read(text: &str) -> Result<Self, String> {
-        Ok(Self::new(text))
-    }
-}
-
-/// A service's URL, which may carry a password or token: printing it hides that part.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Address(String);
-
-impl Address {
-    /// Wraps `url`.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
-    }
-
-    /// The whole URL, with what it carries.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether a password or token stands in it.
-    pub fn carries_secret(&self) -> bool {
-        self.to_string() != self.0
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One setting may name several servers: `nats://a:b@one,nats://two`.
-        for (at, url) in self.0.split(',').enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-            let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
-            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            match authority.rsplit_once('@') {
-                Some((user, _)) => {
-                    let host = rest.get(user.len() + 1..).unwrap_or_default();
-                    match user.split_once(':') {
-                        Some((name, _)) => write!(f, "{comma}{scheme}{name}:***@{host}")?,
-                        // NATS takes a lone user part as its token.
-                        None if scheme.starts_with("nats") || scheme.starts_with("tls") => {
-                            write!(f, "{comma}{scheme}***@{host}")?;
-                        }
-                        None => write!(f, "{comma}{url}")?,
-                    }
-                }
-                None => write!(f, "{comma}{url}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({self})")
-    }
-}
-
-impl SettingValue for Address {
-    fn read(text: &str) -> Result<Self, String> {
-        if text.contains("://") || text.starts_with("sqlite:") {
-            Ok(Self::new(text))
-        } else {
-            Err("give a URL with its scheme, such as sqlite:///var/lib/decnet/decnet.db or nats://127.0.0.1:4222"
-                .to_owned())
-        }
-    }
-}
-
 /// A filter for log lines in the form of `tracing_subscriber::EnvFilter`: `info`, `warn,decnet_bus=debug`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
@@ -304,21 +211,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_hides_passwords_and_tokens_and_nothing_else() {
-        for (url, shown) in [
-            ("sqlite:///var/lib/decnet/decnet.db?mode=rwc", "sqlite:///var/lib/decnet/decnet.db?mode=rwc"),
-            ("postgres://decnet:p@ss:w0rd@db:5432/decnet", "postgres://decnet:***@db:5432/decnet"),
-            ("postgres://decnet@db/decnet", "postgres://decnet@db/decnet"),
-            ("nats://s3cret@127.0.0.1:4222", "nats://***@127.0.0.1:4222"),
-            ("nats://a:b@one:4222,nats://two:4222", "nats://a:***@one:4222,nats://two:4222"),
-            ("mysql://u:p@h/db?x=a@b", "mysql://u:***@h/db?x=a@b"),
-        ] {
-            assert_eq!(Address::new(url).to_string(), shown);
-            assert_eq!(Address::new(url).carries_secret(), shown.contains("***"), "{url}");
-        }
-    }
-
-    #[test]
     fn values_are_read_or_refused_with_advice() {
         assert_eq!(bool::read("Off"), Ok(false));
         assert!(bool::read("maybe").unwrap_err().contains("true or false"));
@@ -331,12 +223,5 @@ mod tests {
         assert!(RuntimeKind::read("podman").unwrap_err().contains("auto docker process"));
         assert!(LogFilter::read("info,decnet_bus=debug").is_ok());
         assert!(LogFilter::read("decnet_bus=loud").is_err());
-        assert!(Address::read("localhost").is_err());
-    }
-
-    #[test]
-    fn secrets_do_not_print() {
-        assert!(!format!("{:?}", Secret::new("hunter2")).contains("hunter2"));
-        assert!(!format!("{:?}", Address::new("nats://hunter2@h")).contains("hunter2"));
     }
 }
