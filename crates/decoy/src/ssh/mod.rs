@@ -20,6 +20,7 @@ use std::{
 use russh::{Limits, SshId, server::Config};
 use tokio::{
     io::AsyncWriteExt,
+    runtime::Runtime,
     time::{Instant, timeout_at},
 };
 
@@ -66,13 +67,32 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
         ..Config::default()
     };
     let rules = Rules::new(context.persona.accounts.clone(), server.guide.max_tries, &context.seed);
-    Ok(Arc::new(Ssh { server, config: Arc::new(config), rules: Arc::new(rules) }))
+    let host = Arc::new(Host { server, config: Arc::new(config), rules: Arc::new(rules) });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .thread_name("ssh")
+        .thread_stack_size(512 << 10)
+        .enable_all()
+        .build()
+        .map_err(|error| BuildError { slug: "ssh", reason: format!("cannot start a thread ({error})") })?;
+    Ok(Arc::new(Ssh { host, runtime: Some(runtime) }))
 }
 
 struct Ssh {
-    server: Server,
-    config: Arc<Config>,
-    rules: Arc<Rules>,
+    host: Arc<Host>,
+    /// A thread of its own: a key exchange in an 8192-bit group takes half a second of computing, and a client may
+    /// ask for it as often as it likes. That must not be felt by the other services.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Ssh {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Not waiting: this may run on one of the other runtime's threads.
+            runtime.shutdown_background();
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -83,10 +103,30 @@ impl Service for Ssh {
 
     fn idle(&self) -> Duration {
         // The grace time ends it before; a server that cut earlier would be none.
-        self.server.guide.grace + Duration::from_secs(1)
+        self.host.server.guide.grace + Duration::from_secs(1)
     }
 
-    async fn serve(&self, mut stream: Stream, conn: Arc<Connection>) -> Result<(), SessionError> {
+    async fn serve(&self, stream: Stream, conn: Arc<Connection>) -> Result<(), SessionError> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        match runtime.spawn(self.host.clone().serve(stream, conn)).await {
+            Ok(outcome) => outcome,
+            // The framework reports a panic as what it is.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Ok(()),
+            },
+        }
+    }
+}
+
+struct Host {
+    server: Server,
+    config: Arc<Config>,
+    rules: Arc<Rules>,
+}
+
+impl Host {
+    async fn serve(self: Arc<Self>, mut stream: Stream, conn: Arc<Connection>) -> Result<(), SessionError> {
         let grace = Instant::now() + self.server.guide.grace;
         let Ok(exchange) = timeout_at(grace, ident::exchange(&mut stream, &self.server.ident)).await else {
             conn.end_as("login_grace");
@@ -113,9 +153,7 @@ impl Service for Ssh {
         let front = Front::new(stream, conn.clone(), ours, read, whole);
         self.converse(front, conn, grace).await
     }
-}
 
-impl Ssh {
     async fn converse(
         &self,
         front: Front,

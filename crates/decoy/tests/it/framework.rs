@@ -291,6 +291,60 @@ async fn the_probe_comes_from_the_port_it_is_told() {
     scene.decoy.stop().await;
 }
 
+/// The key exchanges that cost the server most, as many at once as one source may have.
+#[test]
+fn costly_key_exchanges_leave_the_other_services_alone() {
+    let Some(ssh) = crate::scene::tool("ssh", "openssh-client") else { return };
+    let mut program = Command::new(env!("CARGO_BIN_EXE_decnet-decoy"));
+    let mut child = program
+        .args(["run", "--services", "ssh,http", "--bind", "127.0.0.1", "--any-port", "--secret"])
+        .arg("ab".repeat(32))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut ports = Vec::new();
+    for _ in 0..2 {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let record = scan(line.trim_end().as_bytes()).unwrap();
+        ports.push(serde_json::from_str::<Vec<u16>>(field(&record, "ports")).unwrap()[0]);
+    }
+    // Lines must be read, or the decoy rightly slows down.
+    let reader = std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    let mut clients: Vec<_> = (0..16)
+        .map(|_| {
+            Command::new(&ssh)
+                .args(["-F", "/dev/null", "-oBatchMode=yes", "-oStrictHostKeyChecking=no"])
+                .args(["-oUserKnownHostsFile=/dev/null", "-oKexAlgorithms=diffie-hellman-group18-sha512"])
+                .args(["-p", &ports[0].to_string(), "x@127.0.0.1"])
+                .stdin(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut worst = Duration::ZERO;
+    let mut answers = 0;
+    while clients.iter_mut().any(|client| client.try_wait().unwrap().is_none()) {
+        let asked = Instant::now();
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, ports[1])).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut hello = [0; 5];
+        client.read_exact(&mut hello).unwrap();
+        assert_eq!(&hello, b"HTTP/");
+        worst = worst.max(asked.elapsed());
+        answers += 1;
+    }
+    println!("worst of {answers} answers {worst:?}");
+    assert!(answers > 3, "the exchanges were over at once; the test proves nothing");
+    assert!(worst < Duration::from_secs(1), "an http client waited {worst:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.join().unwrap().unwrap();
+}
+
 /// Sends garbage until the other side has had enough or `limit` bytes are gone; the bytes that went.
 fn flood(address: SocketAddr, source: Ipv4Addr, first: &[u8], limit: usize) -> usize {
     let socket =
