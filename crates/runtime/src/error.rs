@@ -14,7 +14,9 @@ pub enum RuntimeError {
     #[error("there is no output {0} on this host: it was shipped and deleted")]
     UnknownOutput(String),
     /// The decoy cannot be started.
-    #[error("the decoy {path} cannot be started ({reason}): build it with `cargo build -p decnet-decoy`, or name it with --decoy")]
+    #[error(
+        "the decoy {path} cannot be started ({reason}): build it with `cargo build -p decnet-decoy`, or name it with --decoy"
+    )]
     NoDecoy {
         /// The binary.
         path: PathBuf,
@@ -65,7 +67,9 @@ pub enum RuntimeError {
     #[error("{0} is in use by another agent: stop it, or give each its own state folder")]
     Locked(PathBuf),
     /// A process does not end.
-    #[error("process {pid} of decky {decky} does not end, even by SIGKILL: it hangs in the kernel; look at /proc/{pid}/stack")]
+    #[error(
+        "process {pid} of decky {decky} does not end, even by SIGKILL: it hangs in the kernel; look at /proc/{pid}/stack"
+    )]
     Undead {
         /// Which decky.
         decky: DeckyName,
@@ -107,7 +111,10 @@ impl RuntimeError {
 }
 
 /// Adds what was tried, and on which path.
-pub(crate) fn io_error(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> RuntimeError {
+pub(crate) fn io_error(
+    what: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> RuntimeError {
     let path = path.into();
     move |source| RuntimeError::Io { what, path, source }
 }

@@ -154,7 +154,12 @@ pub trait HostRuntime: Send + Sync {
 
     /// Connects from one decky to an address, from the first source port that can be had, and reads the greeting.
     /// Where `to` is the standard port of a decky of this host that serves it elsewhere, that place is meant.
-    async fn probe(&self, from: &DeckyName, to: SocketAddr, ports: PortChooser<'_>) -> Result<Probe, RuntimeError>;
+    async fn probe(
+        &self,
+        from: &DeckyName,
+        to: SocketAddr,
+        ports: PortChooser<'_>,
+    ) -> Result<Probe, RuntimeError>;
 
     /// Every output that has lines or may get some.
     async fn outputs(&self) -> Result<Vec<OutputRef>, RuntimeError>;

@@ -8,10 +8,11 @@ mod error;
 mod host_runtime;
 mod output;
 mod process;
+mod readable;
 
 pub use error::RuntimeError;
 pub use host_runtime::{
-    DeckyStatus, Deployed, FileSpec, HostRuntime, MAX_OUTPUT_LINE, OutputItem, OutputLine, OutputRef, OutputStream,
-    PortChooser, Position, Probe,
+    DeckyStatus, Deployed, FileSpec, HostRuntime, MAX_OUTPUT_LINE, OutputItem, OutputLine, OutputRef,
+    OutputStream, PortChooser, Position, Probe,
 };
 pub use process::{DEFAULT_PORT_OFFSET, ProcessOptions, ProcessRuntime};

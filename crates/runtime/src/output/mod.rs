@@ -102,18 +102,14 @@ impl Output {
         let meta = file.metadata().map_err(io_error("examine", &path))?;
         let known = read_record::<About>(&folder.join(ABOUT))?
             .filter(|about| about.inode == meta.ino() && about.released.offset <= meta.len());
-        let about = match known {
-            Some(about) => about,
-            None => {
-                let about = About {
-                    decky: decky.clone(),
-                    source: ids.next_id().simple().to_string(),
-                    inode: meta.ino(),
-                    released: Position::default(),
-                };
-                write_record(&folder.join(ABOUT), &about)?;
-                about
-            }
+        let about = if let Some(known) = known {
+            known
+        } else {
+            let source = ids.next_id().simple().to_string();
+            let released = Position::default();
+            let about = About { decky: decky.clone(), source, inode: meta.ino(), released };
+            write_record(&folder.join(ABOUT), &about)?;
+            about
         };
         let signal = Arc::new(Signal::default());
         if let Some(watcher) = watcher {

@@ -12,9 +12,10 @@ use std::{
 };
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
-use tokio::{io::unix::AsyncFd, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::Signal;
+use crate::readable::{Readable, readable};
 
 type Watches = Mutex<HashMap<i32, Weak<Signal>>>;
 
@@ -31,8 +32,8 @@ impl Watcher {
     pub(crate) fn start() -> io::Result<Self> {
         let inotify = Arc::new(inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?);
         let watches = Arc::<Watches>::default();
-        let readable = AsyncFd::register(Arc::clone(&inotify))?;
-        let task = tokio::spawn(tell(readable, Arc::clone(&watches)));
+        let events = readable(Arc::clone(&inotify))?;
+        let task = tokio::spawn(tell(events, Arc::clone(&watches)));
         Ok(Self { inotify, watches, task })
     }
 
@@ -63,17 +64,20 @@ fn lock(watches: &Watches) -> MutexGuard<'_, HashMap<i32, Weak<Signal>>> {
     watches.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn tell(readable: AsyncFd<Arc<OwnedFd>>, watches: Arc<Watches>) {
+async fn tell(events: Readable, watches: Arc<Watches>) {
     loop {
-        let Ok(mut ready) = readable.readable().await else { return };
+        let Ok(mut ready) = events.readable().await else { return };
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        let mut reader = Reader::new(&**readable.get_ref(), &mut buffer);
+        let mut reader = Reader::new(&**events.get_ref(), &mut buffer);
         loop {
             match reader.next() {
                 Ok(event) => {
                     let mut watches = lock(&watches);
                     if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-                        watches.values().filter_map(Weak::upgrade).for_each(|signal| signal.changed.notify_one());
+                        watches
+                            .values()
+                            .filter_map(Weak::upgrade)
+                            .for_each(|signal| signal.changed.notify_one());
                     } else if event.events().contains(ReadFlags::IGNORED) {
                         watches.remove(&event.wd());
                     } else if let Some(signal) = watches.get(&event.wd()).and_then(Weak::upgrade) {

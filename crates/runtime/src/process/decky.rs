@@ -36,7 +36,7 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A decoy that ran this long starts the next series of pauses from the beginning.
-const STEADY: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_mins(1);
 /// How often the file of complaints is bounded.
 const HOUSEKEEPING: Duration = Duration::from_secs(15);
 /// Exit code of a decoy whose document is wrong: starting it again cannot help.
@@ -66,7 +66,9 @@ pub(super) struct Deployment {
 
 impl Deployment {
     /// Where each service can be reached.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = (&decnet_fleet::plan::ServicePlan, Vec<SocketAddr>)> {
+    pub(super) fn addresses(
+        &self,
+    ) -> impl Iterator<Item = (&decnet_fleet::plan::ServicePlan, Vec<SocketAddr>)> {
         self.plan.services.iter().map(|service| {
             let shifted = service.ports.iter().map(|port| port.number.saturating_add(self.port_base));
             (service, shifted.map(|number| SocketAddr::new(self.plan.ip(), number)).collect())
@@ -237,17 +239,14 @@ impl Decky {
 
     fn launch(&self, may_live: bool) -> Result<Run, RuntimeError> {
         let adopted = if may_live { Run::adopt(&self.folder)? } else { None };
-        let run = match adopted {
-            Some(run) => {
-                tracing::info!(decky = %self.name, pid = run.mark.pid, "took over a running decoy");
-                run
-            }
-            None => {
-                self.output.finish_line()?;
-                let run = Run::start(&self.host.decoy, &self.folder, &self.output)?;
-                tracing::info!(decky = %self.name, pid = run.mark.pid, "started a decoy");
-                run
-            }
+        let run = if let Some(run) = adopted {
+            tracing::info!(decky = %self.name, pid = run.mark.pid, "took over a running decoy");
+            run
+        } else {
+            self.output.finish_line()?;
+            let run = Run::start(&self.host.decoy, &self.folder, &self.output)?;
+            tracing::info!(decky = %self.name, pid = run.mark.pid, "started a decoy");
+            run
         };
         let mut live = self.live();
         live.phase = Phase::Up { since: Instant::now() };
@@ -255,7 +254,11 @@ impl Decky {
         Ok(run)
     }
 
-    async fn keep_alive(self: Arc<Self>, mut run: Option<Run>, stop: CancellationToken) -> Result<(), RuntimeError> {
+    async fn keep_alive(
+        self: Arc<Self>,
+        mut run: Option<Run>,
+        stop: CancellationToken,
+    ) -> Result<(), RuntimeError> {
         let mut pause = FIRST_PAUSE;
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -304,7 +307,10 @@ impl Decky {
 
     async fn end(&self, mut run: Run) -> Result<(), RuntimeError> {
         let pid = run.mark.pid;
-        let ended = run.terminate().await.map_err(crate::error::io_error("end the process of", self.folder.path()))?;
+        let ended = run
+            .terminate()
+            .await
+            .map_err(crate::error::io_error("end the process of", self.folder.path()))?;
         if !ended {
             return Err(RuntimeError::Undead { decky: self.name.clone(), pid });
         }

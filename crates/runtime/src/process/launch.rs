@@ -57,7 +57,8 @@ impl Run {
 
     /// Starts the decoy of `folder`.
     pub(super) fn start(binary: &Path, folder: &Folder, output: &Output) -> Result<Self, RuntimeError> {
-        let no_decoy = |error: io::Error| RuntimeError::NoDecoy { path: binary.to_owned(), reason: error.to_string() };
+        let no_decoy =
+            |error: io::Error| RuntimeError::NoDecoy { path: binary.to_owned(), reason: error.to_string() };
         let stdout = output.writer().map_err(io_error("open the output of", folder.path()))?;
         let stderr = stderr(&folder.stderr()).map_err(io_error("open", folder.stderr()))?;
         let mut command = std::process::Command::new(binary);
@@ -80,7 +81,10 @@ impl Run {
         };
         let Some(mark) = mark else {
             // It ended before it could be looked at; its complaint tells why.
-            return Err(RuntimeError::NoDecoy { path: binary.to_owned(), reason: complaint(folder).unwrap_or_default() });
+            return Err(RuntimeError::NoDecoy {
+                path: binary.to_owned(),
+                reason: complaint(folder).unwrap_or_default(),
+            });
         };
         no_core_dump(mark.pid);
         write_record(&folder.process(), &mark)?;

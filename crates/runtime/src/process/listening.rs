@@ -23,7 +23,9 @@ impl Listening {
             ("/proc/net/udp6", Proto::Udp, "07"),
         ] {
             match std::fs::read_to_string(table) {
-                Ok(text) => found.extend(text.lines().skip(1).filter_map(|line| read(line, state)).map(|addr| (proto, addr))),
+                Ok(text) => found.extend(
+                    text.lines().skip(1).filter_map(|line| read(line, state)).map(|addr| (proto, addr)),
+                ),
                 Err(error) if error.kind() == io::ErrorKind::NotFound && table != "/proc/net/tcp" => {}
                 Err(error) => return Err(error),
             }

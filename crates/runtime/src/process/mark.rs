@@ -1,11 +1,12 @@
 //! Which process a decoy is, so that it is found again by another agent and never mistaken for a stranger with a
 //! reused number: pid, time of its start, and the boot in which that counts.
 
-use std::{fs, io, os::fd::OwnedFd, os::unix::ffi::OsStrExt, path::Path};
+use std::{fs, io, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
-use tokio::io::unix::AsyncFd;
+
+use crate::readable::{Readable, readable};
 
 /// A process that was seen alive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,14 +60,14 @@ fn boot() -> String {
 
 /// A hold on one process: signals reach it or nobody.
 #[derive(Debug)]
-pub(crate) struct Hold(AsyncFd<OwnedFd>);
+pub(crate) struct Hold(Readable);
 
 impl Hold {
     /// Takes hold of the process with this number; `None` if there is none.
     pub(crate) fn open(pid: u32) -> io::Result<Option<Self>> {
         let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
         match pidfd_open(pid, PidfdFlags::NONBLOCK) {
-            Ok(fd) => Ok(Some(Self(AsyncFd::register(fd)?))),
+            Ok(fd) => Ok(Some(Self(readable(Arc::new(fd))?))),
             Err(rustix::io::Errno::SRCH) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -80,7 +81,7 @@ impl Hold {
 
     /// Sends a signal. It is no mistake if the process has ended.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
-        match pidfd_send_signal(self.0.get_ref(), signal) {
+        match pidfd_send_signal(&**self.0.get_ref(), signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -40,7 +40,8 @@ use self::{
     root::Root,
 };
 use crate::{
-    DeckyStatus, Deployed, FileSpec, HostRuntime, OutputRef, OutputStream, PortChooser, Position, Probe, RuntimeError,
+    DeckyStatus, Deployed, FileSpec, HostRuntime, OutputRef, OutputStream, PortChooser, Position, Probe,
+    RuntimeError,
     error::{blocking, io_error},
     output::{Output, Tail, Watcher},
 };
@@ -141,7 +142,9 @@ impl ProcessRuntime {
                         clear_all_but_output(&entry.path())?;
                         outputs.push(Arc::new(output));
                     }
-                    None => tracing::warn!(path = %entry.path().display(), "not an output of ours; left alone"),
+                    None => {
+                        tracing::warn!(path = %entry.path().display(), "not an output of ours; left alone");
+                    }
                 }
             }
             Ok(outputs)
@@ -156,7 +159,8 @@ impl ProcessRuntime {
         let host = Arc::clone(&self.host);
         let loaded = blocking(move || {
             let entries = std::fs::read_dir(&host.base).map_err(io_error("list", &host.base))?;
-            let names = entries.flatten().filter_map(|entry| DeckyName::parse(entry.file_name().to_str()?).ok());
+            let names =
+                entries.flatten().filter_map(|entry| DeckyName::parse(entry.file_name().to_str()?).ok());
             Ok(names.map(|name| (Decky::load(&host, &name), name)).collect::<Vec<_>>())
         })
         .await?;
@@ -172,7 +176,9 @@ impl ProcessRuntime {
                     self.lock().insert(name, Arc::clone(&decky));
                     resumed.push(decky);
                 }
-                Err(error) => tracing::error!(decky = %name, %error, "a decky's folder cannot be used; left alone"),
+                Err(error) => {
+                    tracing::error!(decky = %name, %error, "a decky's folder cannot be used; left alone");
+                }
             }
         }
         join_all(resumed.iter().map(|decky| async {
@@ -237,7 +243,8 @@ impl ProcessRuntime {
         let deckies: Vec<Arc<Decky>> = self.lock().values().cloned().collect();
         let shifted = deckies.iter().find_map(|decky| {
             let deployment = decky.live().deployment.clone().filter(|d| d.plan.ip() == to.ip())?;
-            let serves = deployment.plan.services.iter().flat_map(|s| &s.ports).any(|port| port.number == to.port());
+            let serves =
+                deployment.plan.services.iter().flat_map(|s| &s.ports).any(|port| port.number == to.port());
             serves.then(|| SocketAddr::new(to.ip(), to.port().saturating_add(deployment.port_base)))
         });
         shifted.unwrap_or(to)
@@ -303,18 +310,26 @@ impl HostRuntime for ProcessRuntime {
         blocking(move || Root::open(&folder)?.read(&path, max)).await
     }
 
-    async fn probe(&self, from: &DeckyName, to: SocketAddr, ports: PortChooser<'_>) -> Result<Probe, RuntimeError> {
+    async fn probe(
+        &self,
+        from: &DeckyName,
+        to: SocketAddr,
+        ports: PortChooser<'_>,
+    ) -> Result<Probe, RuntimeError> {
         let decky = self.find(from)?;
         let own = decky.live().deployment.as_ref().map(|deployment| deployment.plan.ip());
         let own = own.ok_or_else(|| RuntimeError::UnknownDecky(from.clone()))?;
         let to = self.really_at(to);
-        probe::probe(own, to, &ports(own, to))
-            .await
-            .map_err(|error| RuntimeError::Probe { from: from.clone(), to, reason: error.to_string() })
+        probe::probe(own, to, &ports(own, to)).await.map_err(|error| RuntimeError::Probe {
+            from: from.clone(),
+            to,
+            reason: error.to_string(),
+        })
     }
 
     async fn outputs(&self) -> Result<Vec<OutputRef>, RuntimeError> {
-        let mut outputs: Vec<Arc<Output>> = self.lock().values().map(|decky| Arc::clone(&decky.output)).collect();
+        let mut outputs: Vec<Arc<Output>> =
+            self.lock().values().map(|decky| Arc::clone(&decky.output)).collect();
         outputs.extend(self.lock_ended().values().cloned());
         let of = |output: Arc<Output>| OutputRef {
             decky: output.decky.clone(),

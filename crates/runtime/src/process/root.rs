@@ -20,8 +20,8 @@ use std::{
 use bytes::Bytes;
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, fchmod, fchown, fstat, futimens,
-        mkdirat, open, openat2, renameat, statat,
+        AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, fchmod, fchown, fstat,
+        futimens, mkdirat, open, openat2, renameat, statat,
     },
     io::Errno,
 };

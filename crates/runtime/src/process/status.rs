@@ -47,7 +47,8 @@ pub(super) fn of(decky: &Decky, listening: &Listening, now: DateTime<Utc>) -> De
     let mut services = BTreeMap::new();
     let mut addresses = BTreeMap::new();
     for (service, places) in deployment.addresses() {
-        let all_listen = || service.ports.iter().zip(&places).all(|(port, addr)| listening.has(port.proto, *addr));
+        let all_listen =
+            || service.ports.iter().zip(&places).all(|(port, addr)| listening.has(port.proto, *addr));
         let state = match phase {
             Phase::Up { .. } if all_listen() => ServiceState::Running,
             Phase::Up { .. } => ServiceState::Starting,
@@ -68,7 +69,8 @@ pub(super) fn of(decky: &Decky, listening: &Listening, now: DateTime<Utc>) -> De
         } else if age < PATIENCE {
             state = DeckyState::Pending;
         } else if last_error.is_none() {
-            last_error = Some(format!("its decoy runs and does not listen everywhere after {} s", age.as_secs()));
+            last_error =
+                Some(format!("its decoy runs and does not listen everywhere after {} s", age.as_secs()));
         }
     }
     DeckyStatus {
@@ -89,7 +91,9 @@ fn report_problem(folder: &Folder, age: Duration, now: DateTime<Utc>) -> Option<
     let silent = (now - report.at).num_seconds();
     // A report of an earlier process says nothing about a young one.
     if silent > STALE_S && age > Duration::from_secs(STALE_S.unsigned_abs()) {
-        return Some(format!("its decoy has not reported for {silent} s: it hangs, or the machine is overloaded"));
+        return Some(format!(
+            "its decoy has not reported for {silent} s: it hangs, or the machine is overloaded"
+        ));
     }
     (report.events_dropped > 0).then(|| {
         format!("its decoy lost {} lines because the disk was too slow or full", report.events_dropped)
