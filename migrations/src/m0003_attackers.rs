@@ -108,7 +108,6 @@ impl MigrationTrait for Migration {
         for columns in [
             &["attacker_uuid"][..],
             &["attacker_ip"],
-            &["secret_sha256", "service"],
             &["principal", "service"],
             &["service", "last_seen"],
             &["last_seen"],

@@ -29,8 +29,7 @@ impl MigrationTrait for Migration {
             .col(number("created_at"))
             .col(maybe_number("published_at"));
         manager.create_table(outbox).await?;
-        manager.create_index(index("outbox", &["producer", "published_at", "id"])).await?;
-        manager.create_index(index("outbox", &["published_at"])).await
+        manager.create_index(index("outbox", &["producer", "published_at", "id"])).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

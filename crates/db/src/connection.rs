@@ -201,7 +201,10 @@ async fn open(url: &str, options: &DbOptions, connections: u32) -> Result<Databa
                 .foreign_keys(true)
                 .busy_timeout(patience)
                 .pragma("cache_size", "-16000")
+                // A checkpoint rewrites every page that changed since the last one: the same hot pages each time.
+                .pragma("wal_autocheckpoint", "8000")
                 .pragma("journal_size_limit", "67108864")
+                .statement_cache_capacity(256)
         });
     Database::connect(connect).await.map_err(|source| DbError::Connect { url: redacted(url), source })
 }

@@ -14,6 +14,7 @@
 mod access;
 mod attackers;
 pub mod bounds;
+mod bulk;
 mod connection;
 mod credentials;
 #[expect(unreachable_pub, reason = "the entity derive wants `pub`; the module is private")]
@@ -25,6 +26,7 @@ mod logs;
 mod orchestrator;
 mod outbox;
 mod page;
+mod reinit;
 mod search;
 mod sessions;
 mod state;
@@ -49,6 +51,7 @@ pub use logs::{Bucket, LogQuery, LogRow, Logs, RejectedRow};
 pub use orchestrator::{NewOrchestratorEvent, OrchestratorEvent, OrchestratorEvents, OrchestratorQuery};
 pub use outbox::{NewOutbox, Outbox, OutboxRow};
 pub use page::{Page, Paging};
+pub use reinit::Deleted;
 pub use search::{Search, SearchError, Term};
 pub use sessions::{Session, SessionQuery, Sessions};
 pub use state::State;

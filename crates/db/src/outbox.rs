@@ -2,16 +2,25 @@
 //! producer's relay publishes it and stamps it. This file knows nothing of subjects: they are text made by `bus`.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{OnConflict, Query};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::bounds::{json_text, micros, time};
+use crate::bulk::Bulk;
 use crate::entity::outbox::{Column, Entity, Model};
 use crate::{Db, DbError};
+
+const OUTBOX: Bulk = Bulk {
+    table: "outbox",
+    columns: &["id", "producer", "subject", "topic", "msg_id", "headers", "body", "created_at"],
+    key: &[],
+    replace: &[],
+};
+
+/// Rows deleted in one transaction, so that writers do not wait long.
+const PRUNE_STEP: u64 = 2000;
 
 /// An event to publish once the transaction is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,13 +105,35 @@ impl Outbox<'_> {
 
     /// Deletes rows published before `before`; returns how many.
     pub async fn prune(&self, before: DateTime<Utc>) -> Result<u64, DbError> {
-        let before = micros(before);
-        self.0
-            .write(|tx| async move {
-                let done = Entity::delete_many().filter(Column::PublishedAt.lt(before)).exec(&*tx).await?;
-                Ok(done.rows_affected)
-            })
-            .await
+        // Nothing is published before it is made: a range of the primary key, without an index that every insert pays.
+        let old = Column::Id.lt(first_id_of(before)).and(Column::PublishedAt.lt(micros(before)));
+        let old = &old;
+        let mut gone = 0;
+        loop {
+            let last: Option<String> = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(old.clone())
+                .order_by_asc(Column::Id)
+                .offset(PRUNE_STEP - 1)
+                .limit(1)
+                .into_tuple()
+                .one(self.0.reader())
+                .await?;
+            let step = &match last.clone() {
+                Some(last) => old.clone().and(Column::Id.lte(last)),
+                None => old.clone(),
+            };
+            gone += self
+                .0
+                .write(|tx| async move {
+                    Ok(Entity::delete_many().filter(step.clone()).exec(&*tx).await?.rows_affected)
+                })
+                .await?;
+            if last.is_none() {
+                return Ok(gone);
+            }
+        }
     }
 
     /// Writes events that go with no other row.
@@ -129,39 +160,32 @@ impl Outbox<'_> {
 
 /// Writes events inside a transaction of another repository.
 pub(crate) async fn insert(
-    conn: &DatabaseTransaction,
+    tx: &DatabaseTransaction,
     rows: &[NewOutbox],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    for chunk in rows.chunks(128) {
-        let mut insert = Query::insert();
-        insert.into_table(Entity).columns([
-            Column::Id,
-            Column::Producer,
-            Column::Subject,
-            Column::Topic,
-            Column::MsgId,
-            Column::Headers,
-            Column::Body,
-            Column::CreatedAt,
-        ]);
-        for row in chunk {
-            let headers = (!row.headers.is_empty()).then(|| json_text(&row.headers));
-            insert.values_panic([
-                row.id.to_string().into(),
-                row.producer.clone().into(),
-                row.subject.clone().into(),
-                row.topic.clone().into(),
-                row.msg_id.clone().into(),
-                headers.into(),
-                row.body.clone().into(),
-                micros(now).into(),
-            ]);
-        }
-        insert.on_conflict(OnConflict::column(Column::Id).do_nothing_on([Column::Id]).to_owned());
-        conn.execute(&insert).await?;
-    }
+    OUTBOX.write(tx, rows.iter().map(|row| values(row, now))).await?;
     Ok(())
+}
+
+fn values(row: &NewOutbox, now: DateTime<Utc>) -> [Value; 8] {
+    let headers = (!row.headers.is_empty()).then(|| json_text(&row.headers));
+    [
+        row.id.to_string().into(),
+        row.producer.as_str().into(),
+        row.subject.as_str().into(),
+        row.topic.as_str().into(),
+        row.msg_id.as_str().into(),
+        headers.into(),
+        row.body.as_str().into(),
+        micros(now).into(),
+    ]
+}
+
+/// The smallest id a row made at `at` can have: UUID v7 begins with the milliseconds.
+fn first_id_of(at: DateTime<Utc>) -> String {
+    let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid().to_string()
 }
 
 impl TryFrom<Model> for OutboxRow {

@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use sea_orm::{DatabaseTransaction, FromQueryResult, Value};
 
 use super::NewCredential;
-use super::bulk::Bulk;
 use super::facts::CapturedCredential;
 use super::lines::Line;
 use super::lookup::{each, rows_with};
 use crate::bounds::{self, count, cut, fields_text, maybe, signed, time};
+use crate::bulk::Bulk;
 use crate::entity::{attacker, credential};
 use crate::{Db, DbError};
 

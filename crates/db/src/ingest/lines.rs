@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use sea_orm::{DatabaseTransaction, Value};
 
-use super::bulk::Bulk;
 use super::lookup::{each, known_numbers};
 use super::{IngestBatch, NewLog, Origin, RawLine, RejectedLine};
 use crate::DbError;
 use crate::bounds::{self, cut, fields_text, maybe, micros, owned};
+use crate::bulk::Bulk;
 
 const LOGS: Bulk = Bulk {
     table: "logs",

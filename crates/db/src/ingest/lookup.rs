@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 
-use super::bulk::placeholders;
 use crate::DbError;
+use crate::bulk::placeholders;
 
 const LENGTHS: [usize; 5] = [1, 4, 16, 64, 256];
 

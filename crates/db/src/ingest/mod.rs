@@ -7,7 +7,6 @@
 //! may read what exists, add in memory, and write the sums back: no twins, no lost counts, and few round trips.
 
 mod batch;
-mod bulk;
 mod credentials;
 mod facts;
 mod fold;

@@ -3,10 +3,10 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
 
-use super::bulk::{Bulk, placeholders};
 use super::fold::{Fold, Open, Typed};
 use crate::DbError;
 use crate::bounds::{self, COMMANDS_PER_ATTACKER, owned};
+use crate::bulk::{Bulk, placeholders};
 use crate::entity::{attacker, attacker_decky, attacker_service};
 
 const ATTACKERS: Bulk = Bulk {

@@ -13,18 +13,18 @@ use crate::DbError;
 const LARGEST: usize = 256;
 
 /// How to write rows of one table.
-pub(super) struct Bulk {
-    pub(super) table: &'static str,
-    pub(super) columns: &'static [&'static str],
+pub(crate) struct Bulk {
+    pub(crate) table: &'static str,
+    pub(crate) columns: &'static [&'static str],
     /// The key whose holder is updated, or none: then rows are known to be new.
-    pub(super) key: &'static [&'static str],
+    pub(crate) key: &'static [&'static str],
     /// What is replaced in the row that holds the key; nothing: it stays as it is.
-    pub(super) replace: &'static [&'static str],
+    pub(crate) replace: &'static [&'static str],
 }
 
 impl Bulk {
     /// Writes rows, each with one value for each column. Returns how many rows the database says it touched.
-    pub(super) async fn write<const N: usize>(
+    pub(crate) async fn write<const N: usize>(
         &self,
         tx: &DatabaseTransaction,
         rows: impl ExactSizeIterator<Item = [Value; N]>,
@@ -50,10 +50,11 @@ impl Bulk {
         let list = |names: &[&str]| {
             names.iter().map(|name| format!("{quote}{name}{quote}")).collect::<Vec<_>>().join(", ")
         };
-        let verb = if backend == DbBackend::MySql && !self.key.is_empty() && self.replace.is_empty() {
-            "INSERT IGNORE INTO"
-        } else {
-            "INSERT INTO"
+        let verb = match (backend, self.key.is_empty()) {
+            // Any error ends the transaction, so SQLite need not be able to undo one statement (which costs a journal).
+            (DbBackend::Sqlite, true) => "INSERT OR FAIL INTO",
+            (DbBackend::MySql, false) if self.replace.is_empty() => "INSERT IGNORE INTO",
+            _ => "INSERT INTO",
         };
         // Writing into a string cannot fail.
         let _ = write!(sql, "{verb} {quote}{}{quote} ({}) VALUES ", self.table, list(self.columns));
@@ -93,7 +94,7 @@ impl Bulk {
 }
 
 /// `count` placeholders, numbered where the database wants numbers.
-pub(super) fn placeholders(sql: &mut String, backend: DbBackend, count: usize, number: &mut usize) {
+pub(crate) fn placeholders(sql: &mut String, backend: DbBackend, count: usize, number: &mut usize) {
     for at in 0..count {
         if at > 0 {
             sql.push_str(", ");
@@ -108,7 +109,7 @@ pub(super) fn placeholders(sql: &mut String, backend: DbBackend, count: usize, n
 }
 
 /// The largest power of two that fits into `left`, at most `largest`.
-pub(super) fn step(left: usize, largest: usize) -> usize {
+pub(crate) fn step(left: usize, largest: usize) -> usize {
     let mut step = largest;
     while step > left && step > 1 {
         step /= 2;
