@@ -61,6 +61,19 @@ pub(super) const CIS: Guide = Guide {
     grace: Duration::from_mins(2),
 };
 
+/// The CIS benchmark for Red Hat's family.
+pub(super) const CIS_EL: Guide = Guide {
+    kex: &[
+        kex::CURVE25519,
+        kex::CURVE25519_PRE_RFC_8731,
+        kex::ECDH_SHA2_NISTP521,
+        kex::ECDH_SHA2_NISTP384,
+        kex::ECDH_SHA2_NISTP256,
+        kex::DH_GEX_SHA256,
+    ],
+    ..CIS
+};
+
 /// The security guide (STIG) for Ubuntu 22.04.
 pub(super) const STIG: Guide = Guide {
     kex: &[kex::ECDH_SHA2_NISTP256, kex::ECDH_SHA2_NISTP384, kex::ECDH_SHA2_NISTP521, kex::DH_GEX_SHA256],
@@ -139,7 +152,7 @@ const RELEASES: &[Release] = &[
     Release {
         distro: "centos7",
         versions: &["OpenSSH_7.4"],
-        guides: &[&FIPS],
+        guides: &[&CIS_EL, &FIPS],
         keyboard_interactive: false,
         strict_kex: false,
     },
