@@ -73,7 +73,7 @@ pub struct Counters {
 
 #[derive(Debug)]
 pub(crate) enum Link {
-    Nats(NatsLink),
+    Nats(Box<NatsLink>),
     Memory(MemoryLink),
     Off(watch::Sender<BusStatus>),
 }
@@ -107,7 +107,7 @@ impl Bus {
     pub async fn nats(config: &BusConfig, identity: BusIdentity) -> Result<Self, ConnectError> {
         let origin = origin_of(&identity);
         let link = NatsLink::open(config, &origin).await?;
-        Ok(Self::assemble(identity, origin, Link::Nats(link)))
+        Ok(Self::assemble(identity, origin, Link::Nats(Box::new(link))))
     }
 
     /// A place on a hub in memory.
@@ -188,7 +188,7 @@ impl Bus {
                 if self.0.complained.load(Ordering::Relaxed) { Duration::ZERO } else { PUBLISH_BUDGET };
             match &self.0.link {
                 Link::Nats(link) => link.publish(out, topic.class(), patience).await,
-                Link::Memory(link) => link.publish(out),
+                Link::Memory(link) => link.publish(&out),
                 Link::Off(_) => Ok(()),
             }
         };
@@ -235,7 +235,7 @@ impl Bus {
         let out = Outgoing { subject: topic.subject(), message_id: Some(message_id.to_owned()), body };
         let pending = match &self.0.link {
             Link::Nats(link) => Pending(PendingKind::Nats(link.send_acked(out).await?)),
-            Link::Memory(link) => Pending(PendingKind::Done(link.store(out)?)),
+            Link::Memory(link) => Pending(PendingKind::Done(link.store(&out)?)),
             Link::Off(_) => return Err(PublishError::Disabled),
         };
         self.0.counters.published.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use decnet_core::{Clock, IdSource};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
 use crate::{Topic, payload::Payload};
@@ -92,8 +92,12 @@ impl Envelope {
 
     /// Reads a received body. The topic is the transport's.
     pub fn from_body(topic: &Topic, body: &[u8]) -> Result<Self, EnvelopeError> {
-        let mut envelope: Self = serde_json::from_slice(body)
-            .map_err(|source| EnvelopeError::Malformed { topic: topic.label(), source })?;
+        let malformed = |source| EnvelopeError::Malformed { topic: topic.label(), source };
+        let mut envelope: Self = serde_json::from_slice(body).map_err(malformed)?;
+        // serde reads a struct from an array too.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(malformed(serde_json::Error::custom("it is no object")));
+        }
         if envelope.v != VERSION {
             return Err(EnvelopeError::Version { topic: topic.label(), found: envelope.v });
         }
@@ -167,7 +171,7 @@ mod tests {
         let clock = ManualClock::at(DateTime::from_timestamp_micros(1_767_225_600_250_000).unwrap());
         let envelope =
             Envelope::new(&Topic::NoticeWebhookChanged, &payload::Empty {}, &clock, &SystemIds).unwrap();
-        assert_eq!(envelope.ts, 1_767_225_600.25);
+        assert!((envelope.ts - 1_767_225_600.25).abs() < 1e-6);
         assert_eq!(envelope.id.len(), 32);
         assert_eq!(envelope.topic, "system.webhook.subscriptions_changed");
         let body = envelope.to_body().unwrap();

@@ -177,7 +177,7 @@ pub enum ProvisionError {
     Server(#[from] ConnectError),
     /// There is no room even for small streams.
     #[error(
-        "the broker has too little storage for the streams (64 MiB are needed): free disk space, or raise max_file_store in its configuration"
+        "the broker has too little storage for the streams (128 MiB are needed): free disk space, or raise max_file_store in its configuration"
     )]
     NoStorage,
     /// The server said no.

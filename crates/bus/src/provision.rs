@@ -24,20 +24,20 @@ pub struct Provisioning {
     /// Most bytes that all file streams together may take. The server's limit is respected anyway: where it has
     /// less, the streams become smaller in the same proportion.
     pub storage: u64,
-    /// Hosts that run an agent.
-    pub hosts: Vec<HostId>,
+    /// The consumers to have; others are left as they are.
+    pub durables: Vec<Durable>,
 }
 
-impl Default for Provisioning {
-    fn default() -> Self {
-        Self { storage: FULL_STORAGE, hosts: vec![HostId::default()] }
+impl Provisioning {
+    /// Everything that the workers of this release need, with an agent on each of `hosts`.
+    pub fn for_hosts(hosts: &[HostId]) -> Self {
+        Self { storage: FULL_STORAGE, durables: Durable::all(hosts) }
     }
 }
 
 /// Provisions for a fleet of one host: this bus's own.
 pub async fn provision(bus: &Bus) -> Result<(), ProvisionError> {
-    let hosts = vec![bus.identity().host.clone()];
-    provision_with(bus, &Provisioning { hosts, ..Provisioning::default() }).await
+    provision_with(bus, &Provisioning::for_hosts(&[bus.identity().host.clone()])).await
 }
 
 /// Provisions.
@@ -45,10 +45,9 @@ pub async fn provision_with(bus: &Bus, wish: &Provisioning) -> Result<(), Provis
     let mut storage = wish.storage.min(FULL_STORAGE);
     let specs =
         |storage| StreamName::ALL.iter().map(|name| StreamSpec::of(*name, storage)).collect::<Vec<_>>();
-    let durables = Durable::all(&wish.hosts);
     let jetstream = match bus.link() {
         Link::Off(_) => return Err(ProvisionError::Disabled),
-        Link::Memory(link) => return link.provision(specs(storage), durables),
+        Link::Memory(link) => return link.provision(specs(storage), wish.durables.clone()),
         Link::Nats(link) => {
             if !bus.connected_within(Duration::from_secs(10)).await {
                 return Err(match &*bus.status().borrow() {
@@ -65,13 +64,13 @@ pub async fn provision_with(bus: &Bus, wish: &Provisioning) -> Result<(), Provis
             return Err(ProvisionError::NoStorage);
         }
     }
-    for durable in &durables {
+    for durable in &wish.durables {
         jetstream
             .create_consumer_on_stream(consumer_config(durable), durable.stream().as_str())
             .await
             .map_err(|error| refused(durable.name(), &error.to_string()))?;
     }
-    info!(storage_mib = storage / 1024 / 1024, consumers = durables.len(), "the broker is provisioned");
+    info!(storage_mib = storage / 1024 / 1024, consumers = wish.durables.len(), "the broker is provisioned");
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use decnet_core::HostId;
 use crate::{Delivery, Field, TopicFilter, TopicKind, Worker};
 
 const MIB: u64 = 1024 * 1024;
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,9 +90,9 @@ pub struct StreamSpec {
 }
 
 /// Bytes that all file streams take at most, unless less is given.
-pub const FULL_STORAGE: u64 = (2048 + 4096 + 64 + 1024) * MIB;
+pub const FULL_STORAGE: u64 = (2048 + 4096 + 256 + 1024) * MIB;
 /// Fewer bytes than this are not worth starting with.
-pub const LEAST_STORAGE: u64 = 64 * MIB;
+pub const LEAST_STORAGE: u64 = 128 * MIB;
 
 impl StreamSpec {
     /// The stream `name` where all file streams together may take `storage` bytes.
@@ -100,7 +100,7 @@ impl StreamSpec {
         let share = |mib: u64| {
             let scaled =
                 u128::from(mib * MIB) * u128::from(storage.min(FULL_STORAGE)) / u128::from(FULL_STORAGE);
-            u64::try_from(scaled).unwrap_or(mib * MIB).max(MIB)
+            u64::try_from(scaled).unwrap_or(mib * MIB)
         };
         let class = |class| TopicFilter::kinds(TopicKind::of_class(class)).subjects();
         let base = Self {
@@ -127,19 +127,22 @@ impl StreamSpec {
                 max_age: 3 * DAY,
                 max_bytes: share(4096),
                 when_full: WhenFull::Refuse,
+                // What the database has makes room. Were it kept for its three days, a busy fleet would fill the
+                // store with lines that are long done, and be refused.
+                work_queue: true,
                 // Thousands of ids a second: ten minutes of them would be memory spent on what the database's
                 // unique key does anyway.
                 duplicate_window: HOUR / 30,
-                doc: "3 days, 4 GiB, refuses when full so that agents keep the lines",
+                doc: "until the database has it, at most 3 days and 4 GiB; refuses when full, so that agents keep the lines",
                 ..base
             },
             StreamName::Commands => Self {
                 subjects: class(Delivery::Command),
                 max_age: HOUR,
-                max_bytes: share(64),
+                max_bytes: share(256),
                 when_full: WhenFull::Refuse,
                 work_queue: true,
-                doc: "work queue, 1 hour, 64 MiB; the database row stays the truth",
+                doc: "work queue, 1 hour, 256 MiB; the database row stays the truth",
                 ..base
             },
             StreamName::Siem => Self {
@@ -192,7 +195,7 @@ impl Durable {
             name: format!("{}-{host}", Worker::Agent),
             filter: TopicFilter::kinds(TopicKind::of_class(Delivery::Command)).bind(Field::Host, host),
             // Deploying takes long; the agent says `progress` meanwhile.
-            ack_wait: Duration::from_secs(60),
+            ack_wait: Duration::from_mins(1),
             max_ack_pending: 64,
         }
     }

@@ -173,7 +173,7 @@ impl MemoryLink {
         Ok(())
     }
 
-    pub(crate) fn publish(&self, out: Outgoing) -> Result<(), PublishError> {
+    pub(crate) fn publish(&self, out: &Outgoing) -> Result<(), PublishError> {
         match self.store(out) {
             // A plain publish does not care whether anything keeps it.
             Ok(_) | Err(PublishError::NoStream { .. }) => Ok(()),
@@ -181,22 +181,22 @@ impl MemoryLink {
         }
     }
 
-    pub(crate) fn store(&self, out: Outgoing) -> Result<Stored, PublishError> {
-        self.check(&out)?;
+    pub(crate) fn store(&self, out: &Outgoing) -> Result<Stored, PublishError> {
+        self.check(out)?;
         let mut state = self.hub.lock();
-        self.deliver(&mut state, &out, None);
+        self.deliver(&mut state, out, None);
         let mut stored = Err(PublishError::NoStream { subject: out.subject.clone() });
         let mut copies = Vec::new();
         for stream in state.streams.values_mut() {
             if stream.keeps(&out.subject) {
-                stored = stream.store(&out, &self.origin);
+                stored = stream.store(out, &self.origin);
                 copies.push(stream.name());
             }
         }
         if stored.as_ref().is_ok_and(|stored| !stored.duplicate) {
             for stream in state.streams.values_mut() {
                 if stream.source().is_some_and(|source| copies.contains(&source)) {
-                    drop(stream.store(&out, &self.origin));
+                    drop(stream.store(out, &self.origin));
                 }
             }
         }
@@ -234,20 +234,18 @@ impl MemoryLink {
             }
             state.inboxes.insert(inbox.clone(), sender);
         }
-        match tokio::time::timeout_at(until, receiver).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) | Err(_) => {
-                self.hub.lock().inboxes.remove(&inbox);
-                Err(RequestError::TimedOut { topic })
-            }
+        if let Ok(Ok(answer)) = tokio::time::timeout_at(until, receiver).await {
+            return Ok(answer);
         }
+        self.hub.lock().inboxes.remove(&inbox);
+        Err(RequestError::TimedOut { topic })
     }
 
     pub(crate) fn respond(&self, out: &Outgoing) -> Result<(), PublishError> {
         self.check(out)?;
-        match self.hub.lock().inboxes.remove(&out.subject).map(|inbox| inbox.send(out.body.clone())) {
-            Some(Ok(())) => {}
-            Some(Err(_)) | None => debug!("the asker is gone"),
+        let inbox = self.hub.lock().inboxes.remove(&out.subject);
+        if inbox.is_none_or(|inbox| inbox.send(out.body.clone()).is_err()) {
+            debug!("the asker is gone");
         }
         Ok(())
     }

@@ -84,16 +84,12 @@ impl MemoryStream {
 
     pub(super) fn add(&mut self, durable: Durable) {
         let filters = durable.filter().subjects();
-        match self.consumers.get_mut(durable.name()) {
-            Some(position) => {
-                position.durable = durable;
-                position.filters = filters;
-            }
-            None => {
-                let name = durable.name().to_owned();
-                self.consumers.insert(name, Position { durable, filters, seen: 0, unacked: BTreeMap::new() });
-            }
-        }
+        let (seen, unacked) = self
+            .consumers
+            .remove(durable.name())
+            .map_or_else(|| (0, BTreeMap::new()), |position| (position.seen, position.unacked));
+        let name = durable.name().to_owned();
+        self.consumers.insert(name, Position { durable, filters, seen, unacked });
     }
 
     pub(super) fn store(&mut self, out: &Outgoing, origin: &Origin) -> Result<Stored, PublishError> {
@@ -106,7 +102,9 @@ impl MemoryStream {
             .take_while(|(_, message)| now.duration_since(message.at) >= max_age)
             .map(|(sequence, _)| *sequence)
             .collect();
-        aged.into_iter().for_each(|sequence| self.remove(sequence));
+        for sequence in aged {
+            self.remove(sequence);
+        }
 
         if let Some((sequence, _)) = out.message_id.as_ref().and_then(|id| self.ids.get(id)) {
             return Ok(Stored { sequence: *sequence, duplicate: true });

@@ -5,10 +5,10 @@
 //! its fetch was given up is handed to the next fetch instead of waiting for its redelivery; and a broken
 //! connection ends a fetch at once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{
-    Client, Message, StatusCode, Subscriber,
+    Client, Message, StatusCode, Subject, Subscriber,
     jetstream::{self, AckKind, ErrorCode, consumer::pull, stream::ConsumerErrorKind},
 };
 use futures_util::{FutureExt, StreamExt};
@@ -25,9 +25,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) struct NatsConsumer {
-    client: Client,
+    line: Arc<Line>,
     jetstream: jetstream::Context,
-    status: watch::Receiver<BusStatus>,
     stream: StreamName,
     durable: String,
     inbox: String,
@@ -35,6 +34,12 @@ pub(crate) struct NatsConsumer {
     pulls: u64,
     /// The connection on which the consumer was last seen to exist.
     verified: Option<u64>,
+}
+
+/// What acknowledgements travel on; shared by all messages of a consumer.
+struct Line {
+    client: Client,
+    status: watch::Receiver<BusStatus>,
 }
 
 /// Why a pull came to its end.
@@ -50,9 +55,8 @@ impl NatsConsumer {
         let inbox = link.client.new_inbox();
         let messages = link.client.subscribe(format!("{inbox}.*")).await.ok();
         Self {
-            client: link.client.clone(),
+            line: Arc::new(Line { client: link.client.clone(), status: link.status() }),
             jetstream: link.jetstream.clone(),
-            status: link.status(),
             stream: durable.stream(),
             durable: durable.name().to_owned(),
             inbox,
@@ -68,7 +72,7 @@ impl NatsConsumer {
         wait: Duration,
     ) -> Result<Vec<RawDelivered>, FetchError> {
         let until = Instant::now() + wait;
-        let connects = link::connected(&self.status, until).await.ok_or(FetchError::Disconnected)?;
+        let connects = link::connected(&self.line.status, until).await.ok_or(FetchError::Disconnected)?;
         self.verify(connects).await?;
 
         let mut batch = self.left_over(max);
@@ -98,7 +102,7 @@ impl NatsConsumer {
             .get_consumer_from_stream::<pull::Config, _, _>(&self.durable, self.stream.as_str());
         let answer = tokio::select! {
             answer = question => answer,
-            () = link::lost(self.status.clone(), connects) => return Err(FetchError::Disconnected),
+            () = link::lost(self.line.status.clone(), connects) => return Err(FetchError::Disconnected),
         };
         let Err(error) = answer else {
             self.verified = Some(connects);
@@ -149,12 +153,13 @@ impl NatsConsumer {
             }
         };
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream.as_str(), self.durable);
-        let sent = self.client.publish_with_reply(subject, reply.clone(), question.to_string().into()).await;
+        let sent =
+            self.line.client.publish_with_reply(subject, reply.clone(), question.to_string().into()).await;
         let Some(messages) = self.messages.as_mut().filter(|_| sent.is_ok()) else { return Ended::Lost };
 
         let deadline = Instant::now() + wait.unwrap_or_default() + GRACE;
         let wanted = batch.len() + max;
-        let lost = link::lost(self.status.clone(), connects);
+        let lost = link::lost(self.line.status.clone(), connects);
         tokio::pin!(lost);
         while batch.len() < wanted {
             let next = tokio::select! {
@@ -209,25 +214,26 @@ impl NatsConsumer {
         let origin = origin_of(message.headers.as_ref());
         let message = jetstream::Message { message, context: self.jetstream.clone() };
         let delivery = message.info().map_or(1, |info| u64::try_from(info.delivered).unwrap_or(1));
-        let (message, acker) = message.split();
+        let message = message.message;
         RawDelivered {
             subject: message.subject.to_string(),
             origin,
             body: message.payload,
             delivery,
-            ack: AckHandle::Nats(NatsAck { acker, status: self.status.clone() }),
+            ack: AckHandle::Nats(NatsAck { line: Arc::clone(&self.line), reply: message.reply }),
         }
     }
 }
 
 pub(crate) struct NatsAck {
-    acker: jetstream::message::Acker,
-    status: watch::Receiver<BusStatus>,
+    line: Arc<Line>,
+    reply: Option<Subject>,
 }
 
 impl NatsAck {
     pub(crate) async fn give(&self, verdict: Verdict) -> Result<(), AckError> {
-        if !self.status.borrow().is_connected() {
+        let reply = self.reply.clone().ok_or(AckError)?;
+        if !self.line.status.borrow().is_connected() {
             return Err(AckError);
         }
         let kind = match verdict {
@@ -236,7 +242,7 @@ impl NatsAck {
             Verdict::Term => AckKind::Term,
             Verdict::Progress => AckKind::Progress,
         };
-        let sending = tokio::time::timeout(GRACE, self.acker.ack_with(kind));
+        let sending = tokio::time::timeout(GRACE, self.line.client.publish(reply, kind.into()));
         sending.await.map_err(|_| AckError)?.map_err(|_| AckError)
     }
 }

@@ -7,7 +7,10 @@
 mod consume;
 mod link;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_nats::{
     Client, ConnectOptions, HeaderMap, RequestErrorKind, ServerAddr,
@@ -35,6 +38,10 @@ use crate::{
 
 /// Patience for acknowledgements and for questions to JetStream.
 const API_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a notification waits for its acknowledgement; within the caller's budget.
+const ACK_PATIENCE: Duration = Duration::from_millis(200);
+/// After an acknowledgement failed to come, how long `publish` does not wait for others.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Acknowledgements that may be on their way at once.
 const ACKS_IN_FLIGHT: usize = 4096;
 
@@ -45,6 +52,8 @@ pub(crate) struct NatsLink {
     origin: Origin,
     status: watch::Receiver<BusStatus>,
     status_sender: Arc<watch::Sender<BusStatus>>,
+    /// When an acknowledgement last failed to come.
+    silent_since: Mutex<Option<Instant>>,
     stop: CancellationToken,
     _guard: DropGuard,
 }
@@ -67,7 +76,8 @@ impl NatsLink {
         tokio::spawn(link::watch_connection(client.clone(), nudge, Arc::clone(&status_sender), stop.clone()));
         let guard = stop.clone().drop_guard();
         let origin = origin.clone();
-        Ok(Self { client, jetstream, origin, status, status_sender, stop, _guard: guard })
+        let silent_since = Mutex::new(None);
+        Ok(Self { client, jetstream, origin, status, status_sender, silent_since, stop, _guard: guard })
     }
 
     pub(crate) fn status(&self) -> watch::Receiver<BusStatus> {
@@ -96,7 +106,12 @@ impl NatsLink {
         patience: Duration,
     ) -> Result<(), PublishError> {
         link::connected(&self.status, Instant::now() + patience).await.ok_or(PublishError::Disconnected)?;
-        if StreamName::of_class(class).is_none() {
+        // Where acknowledgements do not come (no stream, JetStream stuck), a notification still reaches those who
+        // listen, and its caller does not wait for every one of them.
+        let silent = *self.silent_since();
+        let expects_ack =
+            StreamName::of_class(class).is_some() && silent.is_none_or(|since| since.elapsed() >= SILENCE);
+        if !expects_ack {
             let headers = self.headers(out.message_id.as_deref());
             return self
                 .client
@@ -104,7 +119,19 @@ impl NatsLink {
                 .await
                 .map_err(|error| self.refusal(&out, &error.to_string()));
         }
-        self.send_acked(out).await?.stored().await.map(drop)
+        let storing = async { self.send_acked(out).await?.stored().await.map(drop) };
+        let outcome =
+            tokio::time::timeout(ACK_PATIENCE, storing).await.unwrap_or(Err(PublishError::TimedOut));
+        match &outcome {
+            Ok(()) => *self.silent_since() = None,
+            Err(PublishError::TimedOut) => *self.silent_since() = Some(Instant::now()),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn silent_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn send_acked(&self, out: Outgoing) -> Result<NatsPending, PublishError> {
@@ -347,7 +374,7 @@ fn options(
                 match event {
                     async_nats::Event::ServerError(reason) => error!(%reason, "the broker complains"),
                     async_nats::Event::SlowConsumer(_) => {
-                        warn!("this program reads too slowly; messages are lost")
+                        warn!("this program reads too slowly; messages are lost");
                     }
                     other => debug!(event = %other, "bus connection"),
                 }
