@@ -41,7 +41,7 @@ impl Api {
         let changed = api.request(Method::POST, "/auth/change-password").json(&change).send().await?;
         ensure!(changed.status().is_success(), "change: {}", changed.text().await?);
         let again = api.login(CHOSEN).await?;
-        api.token = again["access_token"].as_str().context("no token")?.to_owned();
+        again["access_token"].as_str().context("no token")?.clone_into(&mut api.token);
         Ok(api)
     }
 
