@@ -164,8 +164,8 @@ pub trait HostRuntime: Send + Sync {
     /// Every output that has lines or may get some.
     async fn outputs(&self) -> Result<Vec<OutputRef>, RuntimeError>;
 
-    /// Changes when [`Self::outputs`] does.
-    fn output_changes(&self) -> watch::Receiver<u64>;
+    /// Changes when [`Self::outputs`] or the state of a decky may have.
+    fn changes(&self) -> watch::Receiver<u64>;
 
     /// Reads an output from `from` on; `None` starts at the first line that was not released.
     async fn follow(&self, output: &OutputRef, from: Option<Position>) -> Result<OutputStream, RuntimeError>;

@@ -16,6 +16,7 @@ use decnet_core::{Clock, DeckyName, IdSource};
 use decnet_fleet::{DeckyPlan, DecoyPlacement};
 use serde::{Deserialize, Serialize};
 use tokio::{
+    sync::watch,
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -52,8 +53,16 @@ pub(super) struct Host {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) watcher: Option<Watcher>,
+    pub(super) changes: watch::Sender<u64>,
     /// Cancelled when the runtime goes: supervision ends and decoys live on.
     pub(super) detach: CancellationToken,
+}
+
+impl Host {
+    /// Something that others look at is different now.
+    pub(super) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
 }
 
 /// What is to run.
@@ -251,6 +260,8 @@ impl Decky {
         let mut live = self.live();
         live.phase = Phase::Up { since: Instant::now() };
         live.hopeless = false;
+        drop(live);
+        self.host.changed();
         Ok(run)
     }
 
@@ -326,6 +337,8 @@ impl Decky {
         live.phase = Phase::Down;
         live.hopeless = status.and_then(|status| status.code()) == Some(USAGE);
         live.last_error = Some(text);
+        drop(live);
+        self.host.changed();
     }
 
     /// Ends its decoy and the supervision.

@@ -71,7 +71,6 @@ pub struct ProcessRuntime {
     deckies: Mutex<BTreeMap<DeckyName, Arc<Decky>>>,
     /// Outputs of removed deckies, by source.
     ended: Mutex<BTreeMap<Arc<str>, Arc<Output>>>,
-    changes: watch::Sender<u64>,
     _lock: File,
 }
 
@@ -114,15 +113,11 @@ impl ProcessRuntime {
             clock,
             ids,
             watcher: watcher.ok(),
+            changes: watch::Sender::new(0),
             detach: CancellationToken::new(),
         };
-        let runtime = Self {
-            host: Arc::new(host),
-            deckies: Mutex::default(),
-            ended: Mutex::default(),
-            changes: watch::Sender::new(0),
-            _lock: lock,
-        };
+        let runtime =
+            Self { host: Arc::new(host), deckies: Mutex::default(), ended: Mutex::default(), _lock: lock };
         runtime.load_ended().await?;
         runtime.resume().await?;
         Ok(runtime)
@@ -227,7 +222,7 @@ impl ProcessRuntime {
     }
 
     fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
+        self.host.changed();
     }
 
     fn output(&self, output: &OutputRef) -> Result<Arc<Output>, RuntimeError> {
@@ -339,8 +334,8 @@ impl HostRuntime for ProcessRuntime {
         Ok(outputs.into_iter().map(of).collect())
     }
 
-    fn output_changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.host.changes.subscribe()
     }
 
     async fn follow(&self, output: &OutputRef, from: Option<Position>) -> Result<OutputStream, RuntimeError> {

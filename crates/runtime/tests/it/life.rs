@@ -197,7 +197,7 @@ async fn planted_files_are_served_and_gone_with_the_decky() {
         content: Bytes::from_static(b"welcome\n"),
     };
     let web = name("web");
-    runtime.put_files(&web, &[file.clone()]).await.unwrap();
+    runtime.put_files(&web, std::slice::from_ref(&file)).await.unwrap();
     assert_eq!(runtime.read_file(&web, "/etc/motd", 100).await.unwrap().unwrap(), "welcome\n");
     let unknown = runtime.put_files(&name("nobody"), &[file]).await;
     assert!(matches!(unknown, Err(RuntimeError::UnknownDecky(_))));
