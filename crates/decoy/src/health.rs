@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Running, Shared};
+use crate::accept::{Running, Shared};
 
 /// How often the file is written.
 const EVERY: Duration = Duration::from_secs(5);

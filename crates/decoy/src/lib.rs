@@ -3,6 +3,7 @@
 //! Its only ways out are stdout (RFC 5424 lines) and one artifact folder. It deliberately knows no bus, no
 //! database and no container engine: it lives in the hostile box. Names are never resolved.
 
+mod accept;
 pub mod admission;
 pub mod catalogue;
 pub mod cli;

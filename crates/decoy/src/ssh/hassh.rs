@@ -118,4 +118,11 @@ mod tests {
         }
         assert_eq!(read(b"\xff\xff\xff\xff"), Reading::Other);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+            let _ = read(&bytes);
+        }
+    }
 }

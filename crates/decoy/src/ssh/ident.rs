@@ -125,4 +125,11 @@ mod tests {
         assert_eq!(judge(&[b'A'; 9000]), INVALID);
         assert_eq!(judge(&[b'A'; 8000]), Line::More);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+            let _ = judge(&bytes);
+        }
+    }
 }
