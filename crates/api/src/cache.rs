@@ -35,7 +35,8 @@ where
         key: K,
         read: impl Future<Output = Result<V, Failure>>,
     ) -> Result<V, Failure> {
-        self.0.try_get_with(key, read).await.map_err(shared)
+        // Boxed: the cache's futures are large.
+        Box::pin(self.0.try_get_with(key, read)).await.map_err(shared)
     }
 }
 

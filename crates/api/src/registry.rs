@@ -157,6 +157,7 @@ mod tests {
 
     #[test]
     fn only_known_names_have_rows_and_old_beats_change_nothing() {
+        use WorkerStatus::{Ok, Unknown};
         let clock = ManualClock::at(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
         let registry = Registry::new(Arc::new(clock.clone()));
         let bus = Bus::null(BusIdentity::local(Worker::Api));
@@ -169,7 +170,6 @@ mod tests {
         registry.hear(&topic("orchestrator"), &beat("orchestrator", clock.now() + TimeDelta::hours(1)));
         let rows: Vec<_> =
             registry.signs(&bus).into_iter().map(|sign| (sign.worker.as_str(), sign.status)).collect();
-        use WorkerStatus::{Ok, Unknown};
         assert_eq!(
             rows,
             [("api", Ok), ("bus", Unknown), ("collector", Unknown), ("orchestrator", Ok), ("agent", Ok)]

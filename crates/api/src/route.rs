@@ -125,7 +125,15 @@ fn describe(role: Role, operation: &mut Operation, method: &HttpMethod, has_path
         Role::Any | Role::Viewer | Role::Admin => Some(vec![requirement("bearer")]),
     };
     let mut refuse = |status: &str, text: &str| {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(text)));
+        let response =
+            operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(text)));
+        if let RefOr::T(response) = response {
+            // One that is documented with another body may still come from a guard or a limit.
+            let content = problem(text).content;
+            content.into_iter().for_each(|(kind, body)| {
+                response.content.entry(kind).or_insert(body);
+            });
+        }
     };
     if role != Role::Open {
         refuse("401", "No valid token");

@@ -35,7 +35,7 @@ struct Api;
 
 fn base() -> Document {
     let mut document = Api::openapi();
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_default();
     components
         .security_schemes

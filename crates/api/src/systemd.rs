@@ -15,10 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Why a unit did not start: what systemd said, cut to one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct StartError(String);
+pub(crate) struct StartError(String);
 
 /// The units of this machine.
-pub struct Systemd {
+pub(crate) struct Systemd {
     installed: Cache<(), Arc<BTreeSet<String>>>,
 }
 
@@ -28,17 +28,17 @@ impl Systemd {
     }
 
     /// Whether the worker has a unit file. A machine without systemd has none.
-    pub async fn has_unit(&self, worker: Worker) -> bool {
+    pub(crate) async fn has_unit(&self, worker: Worker) -> bool {
         self.installed.get_with((), list()).await.contains(&unit(worker))
     }
 
     /// Whether the worker's unit runs.
-    pub async fn is_active(&self, worker: Worker) -> bool {
+    pub(crate) async fn is_active(&self, worker: Worker) -> bool {
         run(&["is-active", "--quiet", &unit(worker)]).await.is_ok_and(|output| output.status.success())
     }
 
     /// Starts the worker's unit.
-    pub async fn start(&self, worker: Worker) -> Result<(), StartError> {
+    pub(crate) async fn start(&self, worker: Worker) -> Result<(), StartError> {
         match run(&["start", "--no-ask-password", &unit(worker)]).await {
             Ok(output) if output.status.success() => Ok(()),
             Ok(output) => {

@@ -67,7 +67,8 @@ impl Accounts {
             let found = app.db().await?.users().by_uuid(uuid).await?;
             Ok::<_, Failure>(found.map(Arc::new))
         };
-        let user = self.users.try_get_with((epoch, uuid), look_up).await.map_err(shared)?;
+        // Boxed: the cache's futures are large, and every request holds one.
+        let user = Box::pin(self.users.try_get_with((epoch, uuid), look_up)).await.map_err(shared)?;
         let gone = || Problem::unauthorized("the token is no longer valid; log in again");
         let user = user.ok_or_else(gone)?;
         if user.tokens_valid_from.is_some_and(|from| login.issued_at() <= from) {
@@ -75,7 +76,7 @@ impl Accounts {
         }
         let look_up =
             async { Ok::<_, Failure>(app.db().await?.users().is_revoked(&login.jti.to_string()).await?) };
-        if self.revoked.try_get_with((epoch, login.jti), look_up).await.map_err(shared)? {
+        if Box::pin(self.revoked.try_get_with((epoch, login.jti), look_up)).await.map_err(shared)? {
             return Err(gone().into());
         }
         Ok(user)

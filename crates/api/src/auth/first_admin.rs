@@ -100,7 +100,7 @@ pub fn forget_first_password(app: &App, user: &User) {
         Ok(()) => tracing::info!("removed the file of the first password"),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::warn!(%error, "cannot remove {PASSWORD_FILE} in the state folder; it is of no use any more")
+            tracing::warn!(%error, "cannot remove {PASSWORD_FILE} in the state folder; it is of no use any more");
         }
     }
 }

@@ -13,9 +13,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use decnet_core::Clock;
 
 /// Tries in one window.
-pub const TRIES: usize = 10;
+const TRIES: usize = 10;
 /// The window.
-pub const WINDOW: TimeDelta = TimeDelta::minutes(5);
+const WINDOW: TimeDelta = TimeDelta::minutes(5);
 /// Peers and names remembered at most.
 const MAX_ENTRIES: usize = 10_000;
 

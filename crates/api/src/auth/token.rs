@@ -23,7 +23,7 @@ pub const STREAM_TOKEN_SECONDS: i64 = 60;
 /// can be told from one made right before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claims {
+pub(super) struct Claims {
     /// Whose it is.
     pub uuid: Uuid,
     /// Its own name, for revocation.

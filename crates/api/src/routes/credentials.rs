@@ -135,7 +135,7 @@ impl Check for CredentialParams {
 /// Captured credentials, latest attempt first.
 #[utoipa::path(
     get, path = "/credentials", tag = "credentials", params(CredentialParams),
-    responses((status = 200, description = "A page of credentials", body = CredentialPage))
+    responses((status = 200, description = "A page of credentials", body = PageOf<CredentialView>))
 )]
 pub async fn list_credentials(
     ViewerUser(caller): ViewerUser,

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long `?wait=true` waits.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
+pub const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
 /// A deployment.
 #[derive(Deserialize, ToSchema)]
@@ -179,7 +179,7 @@ async fn planned(app: &App, ini_content: String) -> Result<Plan, Failure> {
         previous: state.as_ref().map(|state| &state.config),
     };
     plan(&request).map_err(|errors| {
-        let errors: Vec<_> = errors.0.iter().map(|error| error.to_string()).collect();
+        let errors: Vec<_> = errors.0.iter().map(ToString::to_string).collect();
         Problem::conflict(errors.join("; ")).into()
     })
 }

@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Log rows that a returning client gets at most; beyond, it reads pages.
 const MAX_MISSED: usize = 5_000;
 /// Rows of one read.
-const ROWS: u64 = 500;
+const ROWS: u16 = 500;
 
 /// What to stream.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -189,10 +189,10 @@ impl Connection {
         }
         let mut sent = 0;
         loop {
-            let Ok(rows) = db.logs().after_id(self.line, &self.filter.search, ROWS).await else {
+            let Ok(rows) = db.logs().after_id(self.line, &self.filter.search, ROWS.into()).await else {
                 return Ok(true);
             };
-            let last = rows.len() < ROWS as usize;
+            let last = rows.len() < usize::from(ROWS);
             for row in rows {
                 let (id, at) = (row.id, row.timestamp.timestamp_micros());
                 self.line = id;
@@ -270,8 +270,10 @@ impl Connection {
         // What was broadcast by now is answered by one query, not by one a frame.
         let known = self.app.hub().line().unwrap_or(until.line).max(until.line);
         let Ok(db) = self.app.db().await else { return Ok(()) };
-        let Ok(rows) = db.logs().after_id(from, &self.filter.search, ROWS).await else { return Ok(()) };
-        let full = rows.len() >= ROWS as usize;
+        let Ok(rows) = db.logs().after_id(from, &self.filter.search, ROWS.into()).await else {
+            return Ok(());
+        };
+        let full = rows.len() >= usize::from(ROWS);
         for row in rows {
             self.line = row.id;
             if self.filter.in_time(row.timestamp.timestamp_micros()) {

@@ -279,15 +279,15 @@ pub async fn reset_password(
 }
 
 /// One administrator always remains: the one who is asking.
-fn not_oneself(caller: &Caller, uuid: Uuid, what: &str) -> Result<(), Problem> {
+fn not_oneself(caller: &Caller, uuid: Uuid, what: &str) -> Result<(), Failure> {
     if caller.uuid() == uuid {
-        return Err(Problem::forbidden(format!("you cannot {what}; ask another administrator")));
+        return Err(Problem::forbidden(format!("you cannot {what}; ask another administrator")).into());
     }
     Ok(())
 }
 
-fn found(known: bool) -> Result<(), Problem> {
-    if known { Ok(()) } else { Err(Problem::not_found("no such user")) }
+fn found(known: bool) -> Result<(), Failure> {
+    if known { Ok(()) } else { Err(Problem::not_found("no such user").into()) }
 }
 
 /// Who did what to what, until the audit table exists.

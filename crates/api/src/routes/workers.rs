@@ -15,7 +15,7 @@ use crate::{
     app::App,
     auth::{AdminUser, ViewerUser},
     extract::PathParam,
-    problem::{Outcome, Problem},
+    problem::{Failure, Outcome, Problem},
     registry::WorkerStatus,
 };
 
@@ -205,8 +205,8 @@ pub async fn start_all_workers(
     Ok(Json(all))
 }
 
-fn known(name: &str) -> Result<Worker, Problem> {
+fn known(name: &str) -> Result<Worker, Failure> {
     Worker::parse(name)
         .filter(|worker| Worker::BUILT.contains(worker))
-        .ok_or_else(|| Problem::not_found("no such worker; see GET /api/v1/workers"))
+        .ok_or_else(|| Problem::not_found("no such worker; see GET /api/v1/workers").into())
 }
