@@ -17,6 +17,7 @@ use ipnet::Ipv4Net;
 use crate::{BadInput, block_on, bus, config, operation, render};
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag of the command line")]
 pub(crate) struct Args {
     /// The deployment INI (`-` for stdin); replaces the whole fleet
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["deckies", "services", "archetype"])]
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     /// The first address to hand out
     #[arg(long)]
     ip_start: Option<std::net::Ipv4Addr>,
-    /// IPvlan instead of macvlan
+    /// One MAC for all (ipvlan) instead of one each (macvlan)
     #[arg(long)]
     ipvlan: bool,
     /// Minutes between mutations where the INI says nothing

@@ -47,7 +47,10 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
                 show(row, args.json)?;
             }
         }
-        while args.follow {
+        if !args.follow {
+            return Ok(());
+        }
+        loop {
             let rows = db.logs().after_id(last, &search, CHUNK).await?;
             for row in &rows {
                 show(row, args.json)?;
@@ -57,7 +60,6 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
                 tokio::time::sleep(POLL).await;
             }
         }
-        Ok(())
     })
 }
 

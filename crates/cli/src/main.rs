@@ -105,7 +105,7 @@ fn main() -> ExitCode {
         Err(error) if render::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("decnet: {}", decnet_logline::clean(&format!("{error:#}")).replace("\\u000A", "\n"));
-            let bad_input = error.chain().any(|cause| cause.is::<BadInput>());
+            let bad_input = error.chain().any(<dyn std::error::Error>::is::<BadInput>);
             ExitCode::from(if bad_input { 2 } else { 1 })
         }
     }

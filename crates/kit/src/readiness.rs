@@ -36,6 +36,10 @@ pub(crate) async fn run(ctx: Ctx, grace: Duration) {
     tell(&link);
     loop {
         link.changed().await;
+        // A worker that leaves the bus has not lost it.
+        if ctx.is_stopping() {
+            return;
+        }
         notifier.status(&status(&link));
         tell(&link);
     }

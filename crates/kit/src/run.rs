@@ -145,6 +145,8 @@ where
     F: FnOnce(Ctx) -> Fut + Send + 'static,
     Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
+    // Databases, cursors and logs hold captured secrets: what a worker makes is its owner's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let loaded = match args.load() {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -175,6 +177,7 @@ where
             complain(info.worker, &format!("cannot listen for signals: {error}"));
             return Exit::Failed;
         }
+        watch_supervisor(&parts.stop);
         run_in(parts, body).await
     });
     // What did not end within the bound is left behind; the process ends under it.
@@ -184,6 +187,23 @@ where
 
 fn complain(worker: Worker, error: &dyn fmt::Display) {
     eprintln!("{worker}: {error}");
+}
+
+/// Under `decnet up` stdin is a pipe whose other end the supervisor holds: when it closes, the supervisor is gone, however
+/// that came, and a worker without it would run on unwatched beside the ones of the next start.
+fn watch_supervisor(stop: &CancellationToken) {
+    if std::env::var_os("DECNET_SUPERVISED").is_none() {
+        return;
+    }
+    let stop = stop.clone();
+    // A thread of its own: a blocking read would keep the async runtime from ending.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        if !stop.is_cancelled() {
+            tracing::warn!("the supervisor is gone; stopping");
+            stop.cancel();
+        }
+    });
 }
 
 /// The first SIGTERM or SIGINT stops gracefully, the second at once.

@@ -57,17 +57,21 @@ impl Console {
             let used = part.len() + usize::from(end.is_some());
             from.consume(used);
             if end.is_some() {
-                self.say(speaker, &as_text(&line));
+                self.say(speaker, &as_text(&line, speaker));
                 line.clear();
             }
         }
         if !line.is_empty() {
-            self.say(speaker, &as_text(&line));
+            self.say(speaker, &as_text(&line, speaker));
         }
     }
 }
 
-/// The text of a line: workers write plain text when they are not on a terminal; anything else is spelled out.
-fn as_text(line: &[u8]) -> String {
-    decnet_logline::clean_bytes(line.strip_suffix(b"\r").unwrap_or(line))
+/// The text of a line. Workers put their name in front, which the console does by itself.
+fn as_text(line: &[u8], speaker: &str) -> String {
+    let text = decnet_logline::clean_bytes(line.strip_suffix(b"\r").unwrap_or(line));
+    match text.strip_prefix(speaker).and_then(|rest| rest.strip_prefix(' ')) {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
+    // State and database hold captured secrets: what we make is its owner's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let loaded = config::load(common)?;
     let programs = find_programs(args.bin_dir.as_deref())?;
     make_state_dir(&loaded.settings)?;

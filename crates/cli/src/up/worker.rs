@@ -16,7 +16,7 @@ use super::console::Console;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A worker that ran this long has recovered: its next pause is short again.
-const RECOVERED: Duration = Duration::from_secs(60);
+const RECOVERED: Duration = Duration::from_mins(1);
 /// How long a worker may take to stop before it is killed; workers bound themselves to 15 s.
 const STOP_BOUND: Duration = Duration::from_secs(20);
 /// `EX_CONFIG`: a restart cannot help (schema too old or too new, settings that make no sense).
