@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::{
-    BusConfig, BusIdentity, BusType, ConnectError, Consumer, Durable, Envelope, Origin, PublishError,
-    RequestError, Requests, Stored, Subscription, Topic, TopicFilter,
+    BusConfig, BusIdentity, BusStatus, BusType, ConnectError, Consumer, Counters, Durable, Envelope, Origin,
+    Pending, PublishError, RequestError, Requests, Stored, Subscription, Topic, TopicFilter,
     memory::{MemoryHub, MemoryLink},
     nats::NatsLink,
     payload::Payload,
@@ -30,46 +30,6 @@ use crate::{
 
 /// The longest time that [`Bus::publish`] keeps its caller.
 pub const PUBLISH_BUDGET: Duration = Duration::from_millis(250);
-
-/// State of the connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BusStatus {
-    /// Not connected; trying.
-    Connecting,
-    /// Connected.
-    Connected {
-        /// Version of the server.
-        version: String,
-        /// How many times a connection was made, so that a watcher notices a short break.
-        connects: u64,
-    },
-    /// Connected to a server that cannot be used. Treated as not connected.
-    Refused(ConnectError),
-    /// Switched off by configuration.
-    Disabled,
-    /// Drained.
-    Closed,
-}
-
-impl BusStatus {
-    /// Whether messages flow.
-    pub const fn is_connected(&self) -> bool {
-        matches!(self, Self::Connected { .. })
-    }
-}
-
-/// Counters of one handle, for metrics.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Messages handed to the transport.
-    pub published: AtomicU64,
-    /// Messages that `publish` gave up.
-    pub lost: AtomicU64,
-    /// Messages that a slow subscriber of ours never saw.
-    pub overrun: AtomicU64,
-    /// Messages that could not be read.
-    pub poison: AtomicU64,
-}
 
 #[derive(Debug)]
 pub(crate) enum Link {
@@ -234,8 +194,8 @@ impl Bus {
     ) -> Result<Pending, PublishError> {
         let out = Outgoing { subject: topic.subject(), message_id: Some(message_id.to_owned()), body };
         let pending = match &self.0.link {
-            Link::Nats(link) => Pending(PendingKind::Nats(link.send_acked(out).await?)),
-            Link::Memory(link) => Pending(PendingKind::Done(link.store(&out)?)),
+            Link::Nats(link) => Pending::nats(link.send_acked(out).await?),
+            Link::Memory(link) => Pending::done(link.store(&out)?),
             Link::Off(_) => return Err(PublishError::Disabled),
         };
         self.0.counters.published.fetch_add(1, Ordering::Relaxed);
@@ -328,27 +288,6 @@ impl Bus {
 
     pub(crate) fn link(&self) -> &Link {
         &self.0.link
-    }
-}
-
-/// A message that was sent and not yet acknowledged.
-#[derive(Debug)]
-#[must_use = "only `stored` tells whether the message is safe"]
-pub struct Pending(PendingKind);
-
-#[derive(Debug)]
-enum PendingKind {
-    Nats(crate::nats::NatsPending),
-    Done(Stored),
-}
-
-impl Pending {
-    /// Waits until the message is stored.
-    pub async fn stored(self) -> Result<Stored, PublishError> {
-        match self.0 {
-            PendingKind::Nats(pending) => pending.stored().await,
-            PendingKind::Done(stored) => Ok(stored),
-        }
     }
 }
 

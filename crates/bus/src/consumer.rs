@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tracing::warn;
 
 use crate::{
-    AckError, Durable, Envelope, EnvelopeError, FetchError, Origin, StreamName, Topic,
-    bus::{Counters, Link},
+    AckError, Counters, Durable, Envelope, EnvelopeError, FetchError, Origin, StreamName, Topic,
+    bus::Link,
     memory::{MemoryAck, MemoryConsumer},
     nats::{NatsAck, NatsConsumer},
     payload::{IngestLine, Payload},
@@ -38,6 +38,7 @@ pub(crate) struct RawDelivered {
     pub(crate) origin: Origin,
     pub(crate) body: Bytes,
     pub(crate) delivery: u64,
+    pub(crate) sequence: u64,
     pub(crate) ack: AckHandle,
 }
 
@@ -67,6 +68,8 @@ pub struct Delivered {
     pub body: Bytes,
     /// How many times it has been delivered, counted from 1.
     pub delivery: u64,
+    /// Its number in the stream: the same at every delivery.
+    pub sequence: u64,
     ack: AckHandle,
 }
 
@@ -111,6 +114,7 @@ impl Consumer {
                     topic,
                     body: message.body,
                     delivery: message.delivery,
+                    sequence: message.sequence,
                     ack: message.ack,
                 }),
                 Err(error) => {

@@ -24,6 +24,7 @@ mod nats;
 mod provision;
 mod request;
 mod ring;
+mod status;
 mod streams;
 mod subscription;
 mod token;
@@ -32,7 +33,7 @@ mod wire;
 mod worker;
 
 pub use self::{
-    bus::{Bus, BusStatus, Counters, PUBLISH_BUDGET, Pending},
+    bus::{Bus, PUBLISH_BUDGET},
     config::{BusConfig, BusIdentity, BusType},
     consumer::{Consumer, Delivered},
     envelope::{Envelope, EnvelopeError, VERSION, epoch_seconds},
@@ -41,6 +42,7 @@ pub use self::{
     provision::{Provisioning, provision, provision_with},
     request::{Request, Requests},
     ring::CAPACITY as SUBSCRIPTION_CAPACITY,
+    status::{BusStatus, Counters, Pending},
     streams::{Durable, FULL_STORAGE, LEAST_STORAGE, StreamName, StreamSpec, WhenFull},
     subscription::{Received, Subscription},
     token::{MAX_TOKEN, Token, TokenError},

@@ -182,7 +182,8 @@ impl Durable {
             stream: StreamName::Ingest,
             name: Worker::Collector.as_str().to_owned(),
             filter: TopicFilter::kinds(TopicKind::of_class(Delivery::Ingest)),
-            ack_wait: Duration::from_secs(30),
+            // A batch is committed in well under a second; what a killed collector held comes back after this.
+            ack_wait: Duration::from_secs(10),
             // A consumer stalls silently at this number, so it is well above any batch.
             max_ack_pending: 8192,
         }

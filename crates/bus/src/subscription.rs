@@ -9,7 +9,7 @@ use std::{
 use futures_util::Stream;
 use tracing::warn;
 
-use crate::{Envelope, Origin, Topic, bus::Counters, ring::RingReader, wire::Incoming};
+use crate::{Counters, Envelope, Origin, Topic, ring::RingReader, wire::Incoming};
 
 /// A message as its receiver sees it.
 #[derive(Debug, Clone, PartialEq)]

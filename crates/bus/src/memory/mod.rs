@@ -1,6 +1,7 @@
 //! The hub in memory: the same rules as the server (no echo, groups, streams with message ids, redelivery), in
 //! one process and without a socket. For tests and `DECNET_BUS_TYPE=fake`; nothing survives the process.
 
+mod consume;
 mod stream;
 
 use std::{
@@ -19,11 +20,10 @@ use tokio::{
 };
 use tracing::debug;
 
-use self::stream::{MemoryStream, Taken};
+pub(crate) use self::consume::{MemoryAck, MemoryConsumer};
+use self::stream::MemoryStream;
 use crate::{
-    AckError, BusStatus, Durable, FetchError, Origin, ProvisionError, PublishError, RequestError, Stored,
-    StreamName, StreamSpec,
-    consumer::{AckHandle, RawDelivered, Verdict},
+    BusStatus, Durable, Origin, ProvisionError, PublishError, RequestError, Stored, StreamName, StreamSpec,
     ring::RingSender,
     topic::covers,
     wire::{Incoming, Outgoing},
@@ -291,12 +291,7 @@ impl MemoryLink {
     }
 
     pub(crate) fn consumer(&self, durable: &Durable) -> MemoryConsumer {
-        MemoryConsumer {
-            hub: self.hub.clone(),
-            changes: self.hub.0.changes.subscribe(),
-            stream: durable.stream(),
-            name: durable.name().to_owned(),
-        }
+        MemoryConsumer::open(&self.hub, durable)
     }
 }
 
@@ -304,78 +299,4 @@ async fn wait_online(hub: &MemoryHub, until: Instant) -> bool {
     let mut online = hub.0.online.subscribe();
     let waiting = online.wait_for(BusStatus::is_connected);
     tokio::time::timeout_at(until, waiting).await.is_ok_and(|seen| seen.is_ok())
-}
-
-pub(crate) struct MemoryConsumer {
-    hub: MemoryHub,
-    changes: watch::Receiver<u64>,
-    stream: StreamName,
-    name: String,
-}
-
-impl MemoryConsumer {
-    pub(crate) async fn fetch(
-        &mut self,
-        max: usize,
-        wait: Duration,
-    ) -> Result<Vec<RawDelivered>, FetchError> {
-        let until = Instant::now() + wait;
-        loop {
-            if !wait_online(&self.hub, until).await {
-                return Err(FetchError::Disconnected);
-            }
-            self.changes.mark_unchanged();
-            let (taken, due) = self.take(max)?;
-            if !taken.is_empty() {
-                return Ok(taken.into_iter().map(|taken| self.delivered(taken)).collect());
-            }
-            let next = due.map_or(until, |due| due.min(until));
-            // Both outcomes mean: look again.
-            drop(tokio::time::timeout_at(next, self.changes.changed()).await);
-            if Instant::now() >= until {
-                return Ok(Vec::new());
-            }
-        }
-    }
-
-    fn take(&self, max: usize) -> Result<(Vec<Taken>, Option<Instant>), FetchError> {
-        let mut state = self.hub.lock();
-        state
-            .streams
-            .get_mut(&self.stream)
-            .and_then(|stream| stream.take(&self.name, max))
-            .ok_or_else(|| FetchError::NotProvisioned { stream: self.stream, durable: self.name.clone() })
-    }
-
-    fn delivered(&self, taken: Taken) -> RawDelivered {
-        let (hub, stream, name) = (self.hub.clone(), self.stream, self.name.clone());
-        let ack = AckHandle::Memory(MemoryAck { hub, stream, name, sequence: taken.sequence });
-        RawDelivered {
-            subject: taken.subject,
-            origin: taken.origin,
-            body: taken.body,
-            delivery: taken.delivery,
-            ack,
-        }
-    }
-}
-
-pub(crate) struct MemoryAck {
-    hub: MemoryHub,
-    stream: StreamName,
-    name: String,
-    sequence: u64,
-}
-
-impl MemoryAck {
-    pub(crate) fn give(&self, verdict: Verdict) -> Result<(), AckError> {
-        if !self.hub.is_online() {
-            return Err(AckError);
-        }
-        if let Some(stream) = self.hub.lock().streams.get_mut(&self.stream) {
-            stream.judge(&self.name, self.sequence, verdict);
-        }
-        self.hub.changed();
-        Ok(())
-    }
 }

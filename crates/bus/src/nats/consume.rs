@@ -213,13 +213,16 @@ impl NatsConsumer {
     fn delivered(&self, message: Message) -> RawDelivered {
         let origin = origin_of(message.headers.as_ref());
         let message = jetstream::Message { message, context: self.jetstream.clone() };
-        let delivery = message.info().map_or(1, |info| u64::try_from(info.delivered).unwrap_or(1));
+        let (delivery, sequence) = message
+            .info()
+            .map_or((1, 0), |info| (u64::try_from(info.delivered).unwrap_or(1), info.stream_sequence));
         let message = message.message;
         RawDelivered {
             subject: message.subject.to_string(),
             origin,
             body: message.payload,
             delivery,
+            sequence,
             ack: AckHandle::Nats(NatsAck { line: Arc::clone(&self.line), reply: message.reply }),
         }
     }

@@ -4,6 +4,7 @@
 //! is usable, nothing queued for a server that is away (a beat of ten minutes ago helps nobody), and failures
 //! that surface at once instead of by timeout when the connection breaks.
 
+mod connect;
 mod consume;
 mod link;
 
@@ -13,7 +14,7 @@ use std::{
 };
 
 use async_nats::{
-    Client, ConnectOptions, HeaderMap, RequestErrorKind, ServerAddr,
+    Client, HeaderMap, RequestErrorKind,
     jetstream::{
         self, ErrorCode,
         context::{ContextBuilder, PublishErrorKind},
@@ -26,7 +27,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 pub(crate) use self::consume::{NatsAck, NatsConsumer};
 use crate::{
@@ -60,12 +61,14 @@ pub(crate) struct NatsLink {
 
 impl NatsLink {
     pub(crate) async fn open(config: &BusConfig, origin: &Origin) -> Result<Self, ConnectError> {
-        let address = parse_url(&config.url)?;
+        let address = connect::parse_url(&config.url)?;
         let nudge = Arc::new(Notify::new());
-        let options = options(config, &address, origin, &nudge)?;
+        let options = connect::options(config, &address, origin, &nudge)?;
         // With `retry_on_initial_connect` this only parses and spawns.
-        let client =
-            options.connect(address).await.map_err(|error| bad_url(&config.url, &error.to_string()))?;
+        let client = options
+            .connect(address)
+            .await
+            .map_err(|error| connect::bad_url(&config.url, &error.to_string()))?;
         let jetstream = ContextBuilder::new()
             .timeout(API_PATIENCE)
             .ack_timeout(API_PATIENCE)
@@ -338,58 +341,4 @@ pub(crate) fn origin_of(headers: Option<&HeaderMap>) -> Origin {
             .unwrap_or_default()
     };
     Origin { worker: value(header::WORKER), host: value(header::HOST), instance: value(header::INSTANCE) }
-}
-
-fn bad_url(url: &str, reason: &str) -> ConnectError {
-    let shown = url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
-    ConnectError::BadUrl { url: shown, reason: reason.to_owned() }
-}
-
-fn parse_url(url: &str) -> Result<ServerAddr, ConnectError> {
-    url.parse::<ServerAddr>().map_err(|error| bad_url(url, &error.to_string()))
-}
-
-fn options(
-    config: &BusConfig,
-    address: &ServerAddr,
-    origin: &Origin,
-    nudge: &Arc<Notify>,
-) -> Result<ConnectOptions, ConnectError> {
-    let nudge = Arc::clone(nudge);
-    let mut options = ConnectOptions::new()
-        .name(format!("{}@{}", origin.worker, origin.host))
-        .no_echo()
-        // No worker reads another's replies.
-        .custom_inbox_prefix(format!("_INBOX_{}", origin.worker))
-        .retry_on_initial_connect()
-        .ignore_discovered_servers()
-        .connection_timeout(Duration::from_secs(2))
-        // A frozen server is noticed within half a minute.
-        .ping_interval(Duration::from_secs(10))
-        .request_timeout(Some(API_PATIENCE))
-        .reconnect_delay_callback(link::reconnect_delay)
-        .event_callback(move |event| {
-            let nudge = Arc::clone(&nudge);
-            async move {
-                match event {
-                    async_nats::Event::ServerError(reason) => error!(%reason, "the broker complains"),
-                    async_nats::Event::SlowConsumer(_) => {
-                        warn!("this program reads too slowly; messages are lost");
-                    }
-                    other => debug!(event = %other, "bus connection"),
-                }
-                nudge.notify_one();
-            }
-        });
-    if let Some(path) = &config.nkey_file {
-        let bad = |reason: String| ConnectError::BadKey { path: path.display().to_string(), reason };
-        let seed = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-        options = options.nkey(seed.trim().to_owned());
-    }
-    Ok(match (&config.token, address.username(), address.password()) {
-        (Some(token), ..) => options.token(token.clone()),
-        (None, Some(user), Some(password)) => options.user_and_password(user.to_owned(), password.to_owned()),
-        (None, Some(token), None) => options.token(token.to_owned()),
-        (None, None, _) => options,
-    })
 }
