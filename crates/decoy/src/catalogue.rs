@@ -2,7 +2,7 @@
 //!
 //! One line here and one module is all that a new protocol needs.
 
-use crate::{http, service::Build, ssh};
+use crate::{http, redis, service::Build, ssh};
 
 /// One service of the table.
 pub struct Entry {
@@ -18,6 +18,7 @@ pub struct Entry {
 pub const SERVICES: &[Entry] = &[
     Entry { slug: "ssh", ports: &[22], build: ssh::build },
     Entry { slug: "http", ports: &[80], build: http::build },
+    Entry { slug: "redis", ports: &[6379], build: redis::build },
 ];
 
 /// The service of this slug.

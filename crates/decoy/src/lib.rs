@@ -16,6 +16,7 @@ pub mod listener;
 pub mod output;
 pub mod persona;
 pub mod probe;
+pub mod redis;
 pub mod report;
 pub mod service;
 pub mod ssh;
