@@ -1,2 +1,104 @@
-//! x
-fn main() {}
+//! The agent: the one process of a host that runs deckies. It carries out deploy and teardown, answers the short verbs,
+//! ships the lines of its deckies, and keeps their rows in the database true.
+//!
+//! Arguments and wiring. It plans nothing (the operator's tool and the API do) and parses no line (the collector does).
+
+mod commands;
+mod desired;
+mod engine;
+mod follow;
+mod mirror;
+mod verbs;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use decnet_bus::Worker;
+use decnet_core::{FleetSecret, traffic::SourcePorts};
+use decnet_kit::{CommonArgs, Ctx, WorkerInfo, settings::RuntimeKind};
+use decnet_runtime::{DEFAULT_PORT_OFFSET, HostRuntime, ProcessOptions, ProcessRuntime};
+
+use crate::{desired::Desired, engine::Engine, follow::Follower, mirror::Mirror};
+
+/// How often the rows of the mirror are compared with what runs.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Runs the deckies of this host.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The decoy program (else decnet-decoy beside this one)
+    #[arg(long, env = "DECNET_DECOY_BIN", value_name = "FILE")]
+    decoy: Option<PathBuf>,
+    /// Added to standard ports that may not be bound or are taken (process runtime)
+    #[arg(long, env = "DECNET_PORT_OFFSET", default_value_t = DEFAULT_PORT_OFFSET)]
+    port_offset: u16,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let info = WorkerInfo::new(Worker::Agent, env!("CARGO_PKG_VERSION"));
+    let common = args.common.clone();
+    decnet_kit::run(info, &common, |ctx| work(ctx, args))
+}
+
+async fn work(ctx: Ctx, args: Args) -> anyhow::Result<()> {
+    let settings = ctx.settings();
+    let own = settings.state_dir.join("agent");
+    let secret = FleetSecret::load_or_create(&settings.secret_file).context("the fleet secret")?;
+    let runtime: Arc<dyn HostRuntime> = Arc::new(open_runtime(&ctx, &args).await?);
+    let desired = Arc::new(Desired::open(&settings.state_file, &own, Arc::clone(ctx.clock()))?);
+    let mirror = Arc::new(Mirror::new(ctx.clone(), Arc::clone(&runtime), Arc::clone(&desired)));
+    let engine = Arc::new(Engine::new(ctx.clone(), Arc::clone(&runtime), desired, Arc::clone(&mirror)));
+    // Publishes what an earlier run left behind.
+    ctx.outbox();
+
+    let follower = Follower::new(ctx.clone(), Arc::clone(&runtime), own.join("cursors"))?;
+    ctx.heartbeat_extra(follower.heartbeat());
+    ctx.spawn("follower", follower.run());
+    let ports = SourcePorts::of_fleet(&secret.seed());
+    let questions = verbs::listen(&ctx).await;
+    ctx.spawn("verbs", verbs::answer(ctx.clone(), Arc::clone(&runtime), ports, questions));
+    engine.restore().await;
+    ctx.spawn("commands", commands::run(ctx.clone(), engine));
+
+    let mut wakeups = ctx.wakeups(LOOK).on_stream(changes(runtime.changes()));
+    while wakeups.next().await.is_some() {
+        mirror.pass().await;
+        // A decky on its way up says nothing when it has arrived.
+        while mirror.is_unsettled() && !ctx.is_stopping() {
+            ctx.idle(tokio::time::sleep(Duration::from_millis(300))).await;
+            mirror.pass().await;
+        }
+        ctx.progress();
+    }
+    Ok(())
+}
+
+async fn open_runtime(ctx: &Ctx, args: &Args) -> anyhow::Result<ProcessRuntime> {
+    let settings = ctx.settings();
+    if settings.runtime == RuntimeKind::Docker {
+        bail!("this version has no Docker runtime yet: set DECNET_RUNTIME to process or auto");
+    }
+    let beside = || Some(std::env::current_exe().ok()?.parent()?.join("decnet-decoy"));
+    let options = ProcessOptions {
+        folder: settings.state_dir.join("deckies"),
+        artifacts: settings.artifacts_root.clone(),
+        decoy: args.decoy.clone().or_else(beside).unwrap_or_else(|| "decnet-decoy".into()),
+        port_offset: args.port_offset,
+        clock: Arc::clone(ctx.clock()),
+        ids: Arc::clone(ctx.ids()),
+    };
+    ProcessRuntime::open(options).await.context("the process runtime")
+}
+
+/// An item for each change that the runtime tells.
+fn changes(watch: tokio::sync::watch::Receiver<u64>) -> impl futures_util::Stream<Item = ()> + Send {
+    futures_util::stream::unfold(watch, |mut watch| async move {
+        watch.changed().await.ok()?;
+        Some(((), watch))
+    })
+}

@@ -1,0 +1,401 @@
+//! The engine: the one function through which deckies are deployed, and its counterpart for teardown (spec 6).
+//!
+//! What should run is written down first, then it is made to run, and the result is reported truthfully: a later failure
+//! leaves a state that the runtime and the mirror go on with. The database may be down at any time. The engine neither
+//! plans nor keeps deckies alive.
+
+mod lifecycle;
+mod report;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use decnet_core::DeckyName;
+use decnet_fleet::{DeckyPlan, DeckyState, Plan, plan::PLAN_SCHEMA};
+use decnet_kit::Ctx;
+use decnet_runtime::{DeckyStatus, Deployed, HostRuntime, RuntimeError};
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+pub(crate) use self::report::Report;
+use self::{lifecycle::Lifecycle, report::Steps};
+use crate::{
+    desired::{self, Desired},
+    mirror::Mirror,
+};
+
+/// How long deckies may take to come up.
+const HEALTHY: Duration = Duration::from_secs(30);
+/// Tries of what may succeed later, and the pause before the second; it doubles.
+const TRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// Deckies worked on at once.
+const AT_ONCE: usize = 8;
+/// How often deckies on their way up are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often a wait is reported, so that the operator's tool does not lose its patience.
+const STILL: Duration = Duration::from_secs(10);
+
+/// What a failed operation says.
+pub(crate) type Failure = String;
+
+/// The engine of a host. Its callers call one operation at a time.
+pub(crate) struct Engine {
+    ctx: Ctx,
+    runtime: Arc<dyn HostRuntime>,
+    desired: Arc<Desired>,
+    mirror: Arc<Mirror>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        ctx: Ctx,
+        runtime: Arc<dyn HostRuntime>,
+        desired: Arc<Desired>,
+        mirror: Arc<Mirror>,
+    ) -> Self {
+        Self { ctx, runtime, desired, mirror }
+    }
+
+    /// At the start: what should run is made to run. Nothing is removed: what runs and should not is only reported.
+    pub(crate) async fn restore(&self) {
+        let Some(plan) = self.desired.plan() else { return };
+        if let Err(reason) = self.check(&plan) {
+            tracing::error!(reason, "the deployment of this host is not carried on");
+            return;
+        }
+        let started = stream::iter(&plan.deckies)
+            .map(|decky| async move { (decky, self.runtime.deploy(decky).await) })
+            .buffer_unordered(AT_ONCE);
+        started
+            .for_each(|(decky, outcome)| async move {
+                if let Err(error) = outcome {
+                    tracing::error!(decky = %decky.name(), %error, "a decky does not run");
+                }
+            })
+            .await;
+        for status in self.runtime.inspect().await.unwrap_or_default() {
+            if plan.decky(status.name.as_str()).is_none() {
+                tracing::warn!(decky = %status.name, "runs and is not deployed: `decnet teardown` removes it");
+            }
+        }
+    }
+
+    /// Brings the host's deckies to `plan`: the single sink of every deploy.
+    pub(crate) async fn deploy(&self, mut plan: Plan, report: &Report) -> Result<String, Failure> {
+        self.check(&plan)?;
+        let running = self.inspect().await?;
+        let before = self.desired.plan();
+        self.carry_over(&mut plan);
+        if !before.as_ref().is_some_and(|before| is_same(before, &plan)) {
+            self.desired.save(&plan).await.map_err(|error| format!("nothing was deployed: {error:#}"))?;
+        }
+
+        let hash_of = |name: &DeckyName| running.get(name).and_then(|status| status.plan_hash.as_ref());
+        let wanted: BTreeSet<&DeckyName> = plan.deckies.iter().map(DeckyPlan::name).collect();
+        let is_at_work = |decky: &&DeckyPlan| {
+            hash_of(decky.name()) != Some(&decky.plan_hash)
+                || running.get(decky.name()).is_none_or(|status| status.state != DeckyState::Running)
+        };
+        let changed: Vec<&DeckyPlan> = plan.deckies.iter().filter(is_at_work).collect();
+        let changed_names: Vec<DeckyName> = changed.iter().map(|decky| decky.name().clone()).collect();
+        let removed: Vec<DeckyName> = running.keys().filter(|name| !wanted.contains(name)).cloned().collect();
+        let steps = Steps::new(report, changed.len() * 2 + removed.len());
+        self.mirror.set(&changed_names, DeckyState::Pending);
+        self.mirror.set(&removed, DeckyState::TearingDown);
+        steps.say(None, "the plan is saved").await;
+        let mut rows = self.mirror.pass().await;
+
+        // Those that go first: a new decky may want their addresses.
+        let old_services = services_of(before.as_ref());
+        let mut troubles = self.remove_all(&removed, &old_services, report, &steps).await;
+        let mut bases = BTreeMap::new();
+        let mut started = Vec::new();
+        let mut starts = stream::iter(&changed)
+            .map(|decky| async { (*decky, self.start(decky, &steps).await) })
+            .buffer_unordered(AT_ONCE);
+        while let Some((decky, outcome)) = starts.next().await {
+            match outcome {
+                Ok(deployed) => {
+                    steps.done(decky.name(), "started").await;
+                    bases.insert(decky.name().clone(), deployed.port_base);
+                    started.push(decky);
+                }
+                Err(error) => {
+                    steps.done(decky.name(), &format!("not started: {error}")).await;
+                    steps.skip(1);
+                    self.mirror.set_failed(decky.name(), DeckyState::Failed, &error.to_string());
+                    troubles.push(format!("{}: {error}", decky.name()));
+                }
+            }
+        }
+        drop(starts);
+        let settled = self.wait_until_well(&started, &steps).await;
+        for decky in &started {
+            let status = settled.get(decky.name());
+            self.mirror.unset(decky.name());
+            if status.is_some_and(|status| status.state == DeckyState::Running) {
+                let old = old_services.get(decky.name());
+                self.tell(report, Lifecycle::deployed(decky, old.map(Vec::as_slice)));
+            } else {
+                troubles.push(format!("{}: {}", decky.name(), not_well(status)));
+            }
+        }
+        rows &= self.mirror.pass().await;
+        // A decky that was not started gets its own word again: the runtime goes on trying.
+        changed_names.iter().for_each(|name| self.mirror.unset(name));
+        summary(&plan, &changed_names, &removed, &bases, &troubles, rows)
+    }
+
+    /// Removes one decky; it stays removed.
+    pub(crate) async fn teardown_one(&self, name: &DeckyName, report: &Report) -> Result<String, Failure> {
+        let running = self.inspect().await?;
+        let deployed = matches!(self.desired.read(), desired::Deployed::Known(Some(state)) if state.decky(name.as_str()).is_some());
+        if !deployed && !running.contains_key(name) {
+            self.mirror.pass().await;
+            return Ok(format!("there is no decky {name}: nothing was changed"));
+        }
+        let services = services_of(self.desired.plan().as_ref());
+        let names = [name.clone()];
+        self.mirror.set(&names, DeckyState::TearingDown);
+        let mut rows = self.mirror.pass().await;
+        // The record first: what is not in it is not started again, whatever happens from here on.
+        self.desired.remove(name).await.map_err(|error| {
+            self.mirror.unset(name);
+            format!("{name} was not removed: {error:#}")
+        })?;
+        let steps = Steps::new(report, 1);
+        let troubles = self.remove_all(&names, &services, report, &steps).await;
+        rows &= self.mirror.pass().await;
+        conclude(format!("{name} is removed"), &troubles, rows)
+    }
+
+    /// Removes every decky of this host.
+    pub(crate) async fn teardown_all(&self, report: &Report) -> Result<String, Failure> {
+        let running = self.inspect().await?;
+        let services = services_of(self.desired.plan().as_ref());
+        let mut names: BTreeSet<DeckyName> = running.into_keys().collect();
+        names.extend(services.keys().cloned());
+        if let desired::Deployed::Known(Some(state)) = self.desired.read() {
+            names.extend(state.config.deckies.iter().map(|decky| decky.name.clone()));
+        }
+        let names: Vec<DeckyName> = names.into_iter().collect();
+        self.mirror.set(&names, DeckyState::TearingDown);
+        let mut rows = self.mirror.pass().await;
+        self.desired.clear().await.map_err(|error| {
+            names.iter().for_each(|name| self.mirror.unset(name));
+            format!("nothing was removed: {error:#}")
+        })?;
+        if names.is_empty() {
+            return conclude("nothing was deployed".to_owned(), &[], rows);
+        }
+        let steps = Steps::new(report, names.len());
+        let troubles = self.remove_all(&names, &services, report, &steps).await;
+        rows &= self.mirror.pass().await;
+        conclude(format!("{} deckies are removed", names.len() - troubles.len()), &troubles, rows)
+    }
+
+    /// Whether this host can carry out `plan`.
+    fn check(&self, plan: &Plan) -> Result<(), Failure> {
+        let host = &self.ctx.settings().host;
+        let mut names = BTreeSet::new();
+        if plan.schema > PLAN_SCHEMA {
+            return Err(format!(
+                "the plan has schema {}, this agent knows {PLAN_SCHEMA}: update it",
+                plan.schema
+            ));
+        }
+        if plan.host != *host {
+            return Err(format!("the plan is for host {}, this is {host}: send it there", plan.host));
+        }
+        if plan.runtime != self.runtime.kind() {
+            let (theirs, ours) = (plan.runtime.as_str(), self.runtime.kind().as_str());
+            return Err(format!(
+                "the plan is for the {theirs} runtime and this agent runs {ours}: set DECNET_RUNTIME for both"
+            ));
+        }
+        if let Some(twice) = plan.deckies.iter().find(|decky| !names.insert(decky.name())) {
+            return Err(format!("the plan has decky {} twice: give each its own name", twice.name()));
+        }
+        if plan.deckies.is_empty() {
+            return Err("the plan has no decky: to remove all, use `decnet teardown --all`".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn inspect(&self) -> Result<BTreeMap<DeckyName, DeckyStatus>, Failure> {
+        let statuses =
+            self.runtime.inspect().await.map_err(|error| format!("what runs is not known: {error}"))?;
+        Ok(statuses.into_iter().map(|status| (status.name.clone(), status)).collect())
+    }
+
+    /// Numbers the plan after the last one, and keeps what is recorded of deckies that stay.
+    fn carry_over(&self, plan: &mut Plan) {
+        let desired::Deployed::Known(Some(state)) = self.desired.read() else { return };
+        plan.generation = plan.generation.max(state.generation + 1);
+        for decky in &mut plan.deckies {
+            if let Some(old) = state.decky(decky.config.name.as_str()) {
+                decky.config.last_mutated = old.last_mutated;
+                decky.config.last_login_attempt = old.last_login_attempt;
+            }
+        }
+    }
+
+    /// Starts one decky. What may succeed later is tried three times (spec 6.2).
+    async fn start(&self, decky: &DeckyPlan, steps: &Steps<'_>) -> Result<Deployed, RuntimeError> {
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            match self.runtime.deploy(decky).await {
+                Err(error) if attempt < TRIES && !error.is_permanent() => {
+                    tracing::warn!(decky = %decky.name(), %error, attempt, "a decky was not started; trying again");
+                    steps
+                        .say(Some(decky.name()), &format!("trying again in {} s: {error}", pause.as_secs()))
+                        .await;
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+        unreachable!("the last try returns")
+    }
+
+    /// Waits until each decky runs or will not by itself, within a bound; their last states.
+    async fn wait_until_well(
+        &self,
+        deckies: &[&DeckyPlan],
+        steps: &Steps<'_>,
+    ) -> BTreeMap<DeckyName, DeckyStatus> {
+        let deadline = Instant::now() + HEALTHY;
+        let mut told = Instant::now();
+        let mut waiting: BTreeSet<&DeckyName> = deckies.iter().map(|decky| decky.name()).collect();
+        let mut last = BTreeMap::new();
+        loop {
+            // Not known right now: the next look may tell.
+            if let Ok(statuses) = self.inspect().await {
+                last = statuses;
+            }
+            let over = Instant::now() >= deadline;
+            for name in waiting.clone() {
+                let status = last.get(name);
+                let well = status.is_some_and(|status| status.state == DeckyState::Running);
+                if well || over || status.is_some_and(|status| status.hopeless) {
+                    waiting.remove(name);
+                    let text = if well { "runs".to_owned() } else { not_well(status) };
+                    steps.done(name, &text).await;
+                }
+            }
+            if waiting.is_empty() {
+                return last;
+            }
+            if told.elapsed() >= STILL {
+                told = Instant::now();
+                steps.say(None, &format!("waiting for {} deckies to come up", waiting.len())).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Removes deckies that are no longer recorded; what went wrong.
+    async fn remove_all(
+        &self,
+        names: &[DeckyName],
+        services: &BTreeMap<DeckyName, Vec<String>>,
+        report: &Report,
+        steps: &Steps<'_>,
+    ) -> Vec<String> {
+        let mut troubles = Vec::new();
+        let mut removals = stream::iter(names)
+            .map(|name| async move { (name, self.runtime.remove(name).await) })
+            .buffer_unordered(AT_ONCE);
+        while let Some((name, outcome)) = removals.next().await {
+            match outcome {
+                Ok(_) => {
+                    steps.done(name, "removed").await;
+                    self.mirror.unset(name);
+                    self.tell(report, Lifecycle::retired(name, services.get(name)));
+                }
+                Err(error) => {
+                    steps.done(name, &format!("not removed: {error}")).await;
+                    self.mirror.set_failed(name, DeckyState::TeardownFailed, &error.to_string());
+                    troubles.push(format!("{name}: {error}"));
+                }
+            }
+        }
+        troubles
+    }
+
+    /// Hands a lifecycle event to the mirror, to be written with the next rows. A failure only warns.
+    fn tell(&self, report: &Report, lifecycle: Option<Lifecycle>) {
+        let Some(lifecycle) = lifecycle else { return };
+        match lifecycle.events(&self.ctx, report) {
+            Ok(events) => events.into_iter().for_each(|event| self.mirror.enqueue(event)),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "a lifecycle event is lost"),
+        }
+    }
+}
+
+/// Whether carrying out `new` after `old` changes nothing that is recorded.
+fn is_same(old: &Plan, new: &Plan) -> bool {
+    let hashes = |plan: &Plan| plan.deckies.iter().map(|decky| decky.plan_hash.clone()).collect::<Vec<_>>();
+    hashes(old) == hashes(new) && old.config() == new.config()
+}
+
+fn services_of(plan: Option<&Plan>) -> BTreeMap<DeckyName, Vec<String>> {
+    let deckies = plan.into_iter().flat_map(|plan| &plan.deckies);
+    deckies.map(|decky| (decky.name().clone(), decky.config.services.clone())).collect()
+}
+
+fn not_well(status: Option<&DeckyStatus>) -> String {
+    let Some(status) = status else { return "nothing of it is there".to_owned() };
+    let why = status.last_error.as_deref().unwrap_or("it did not come up in time");
+    format!("{}: {why}", status.state)
+}
+
+/// What the operator gets to read.
+fn summary(
+    plan: &Plan,
+    changed: &[DeckyName],
+    removed: &[DeckyName],
+    bases: &BTreeMap<DeckyName, u16>,
+    troubles: &[String],
+    rows: bool,
+) -> Result<String, Failure> {
+    let mut text = if changed.is_empty() && removed.is_empty() {
+        format!("{} deckies run; nothing had to be changed", plan.deckies.len())
+    } else {
+        let unchanged = plan.deckies.len() - changed.len();
+        format!(
+            "{} of {} deckies run ({} started, {unchanged} unchanged, {} removed)",
+            plan.deckies.len().saturating_sub(troubles.len()),
+            plan.deckies.len(),
+            changed.len(),
+            removed.len()
+        )
+    };
+    let mut shifted: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    for (name, base) in bases.iter().filter(|(_, base)| **base != 0) {
+        shifted.entry(*base).or_default().push(name.as_str());
+    }
+    for (base, names) in shifted {
+        text.push_str(&format!(
+            "; {} cannot have standard ports and serves {base} above them (ssh at {})",
+            names.join(", "),
+            u32::from(base) + 22
+        ));
+    }
+    conclude(text, troubles, rows)
+}
+
+fn conclude(mut text: String, troubles: &[String], rows: bool) -> Result<String, Failure> {
+    if !rows {
+        text.push_str("; warning: the database cannot be written now, its rows follow");
+    }
+    if troubles.is_empty() {
+        return Ok(text);
+    }
+    Err(format!("{text}; {}", troubles.join("; ")))
+}

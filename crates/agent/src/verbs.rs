@@ -1,0 +1,174 @@
+//! The short verbs: inspect, put files, read a file, probe. Each is bounded in time, and an error is a sentence that says
+//! what to do. Answers carry no captured text uncleaned.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use decnet_bus::{
+    Request, Requests, Topic, TopicFilter,
+    payload::{
+        DeckyInspection, InspectReply, InspectRequest, ProbeReply, ProbeRequest, PutFilesReply,
+        PutFilesRequest, ReadFileReply, ReadFileRequest,
+    },
+};
+use decnet_core::traffic::SourcePorts;
+use decnet_kit::Ctx;
+use decnet_runtime::{FileSpec, HostRuntime};
+use futures_util::{StreamExt, stream::SelectAll};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+/// How long a verb may take (spec 20.4).
+const BOUND: Duration = Duration::from_secs(8);
+/// Verbs at work at once.
+const AT_ONCE: usize = 32;
+/// Most bytes of a file in an answer: base64 of it must pass the broker's limit of 1 MiB.
+const MAX_READ: u64 = 700 * 1024;
+
+/// Starts listening for questions to this host.
+pub(crate) async fn listen(ctx: &Ctx) -> SelectAll<Requests> {
+    let host = ctx.settings().host.clone();
+    let mut all = SelectAll::new();
+    for topic in [
+        Topic::AskInspect { host: host.clone() },
+        Topic::AskPutFiles { host: host.clone() },
+        Topic::AskReadFile { host: host.clone() },
+        Topic::AskProbe { host },
+    ] {
+        all.push(ctx.bus().serve(&TopicFilter::exact(&topic)).await);
+    }
+    all
+}
+
+/// Answers until the worker stops.
+pub(crate) async fn answer(
+    ctx: Ctx,
+    runtime: Arc<dyn HostRuntime>,
+    ports: SourcePorts,
+    mut questions: SelectAll<Requests>,
+) -> anyhow::Result<()> {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let desk = Arc::new(Desk { ctx: ctx.clone(), runtime, ports });
+    let mut answers = JoinSet::new();
+    loop {
+        let question = tokio::select! {
+            biased;
+            () = ctx.stopping() => break,
+            Some(_) = answers.join_next() => continue,
+            question = questions.next() => question,
+        };
+        let Some(question) = question else {
+            // The bus is switched off: nobody will ask.
+            ctx.stopping().await;
+            break;
+        };
+        match Arc::clone(&room).try_acquire_owned() {
+            Ok(place) => {
+                let desk = Arc::clone(&desk);
+                answers.spawn(async move {
+                    desk.answer(question).await;
+                    drop(place);
+                });
+            }
+            Err(_) => {
+                question
+                    .respond::<()>(Err("the agent is busy with other requests: ask again".to_owned()))
+                    .await;
+            }
+        }
+    }
+    // Those at work end by their own bound, and the worker's stop has one too.
+    while answers.join_next().await.is_some() {}
+    Ok(())
+}
+
+struct Desk {
+    ctx: Ctx,
+    runtime: Arc<dyn HostRuntime>,
+    ports: SourcePorts,
+}
+
+impl Desk {
+    async fn answer(&self, question: Request) {
+        match question.topic {
+            Topic::AskInspect { .. } => {
+                let answer = within(async { self.inspect(question.read()?).await }).await;
+                question.respond(answer).await;
+            }
+            Topic::AskPutFiles { .. } => {
+                let answer = within(async { self.put_files(question.read()?).await }).await;
+                question.respond(answer).await;
+            }
+            Topic::AskReadFile { .. } => {
+                let answer = within(async { self.read_file(question.read()?).await }).await;
+                question.respond(answer).await;
+            }
+            Topic::AskProbe { .. } => {
+                let answer = within(async { self.probe(question.read()?).await }).await;
+                question.respond(answer).await;
+            }
+            _ => question.respond::<()>(Err("the agent does not know this verb".to_owned())).await,
+        }
+    }
+
+    async fn inspect(&self, _: InspectRequest) -> Result<InspectReply, String> {
+        let statuses = self.runtime.inspect().await.map_err(|error| error.to_string())?;
+        let deckies = statuses.into_iter().map(|status| DeckyInspection {
+            name: status.name,
+            state: status.state.to_string(),
+            services: status.services.into_iter().map(|(slug, state)| (slug, state.to_string())).collect(),
+            last_error: status.last_error,
+            port_base: status.port_base,
+        });
+        Ok(InspectReply { deckies: deckies.collect() })
+    }
+
+    async fn put_files(&self, request: PutFilesRequest) -> Result<PutFilesReply, String> {
+        let mut files = Vec::with_capacity(request.files.len());
+        for file in request.files {
+            let content = STANDARD.decode(&file.content_b64).map_err(|error| {
+                format!("content_b64 of {:?} is no base64 ({error}); nothing was written", file.path)
+            })?;
+            files.push(FileSpec {
+                path: file.path,
+                mode: file.mode,
+                uid: file.uid,
+                gid: file.gid,
+                mtime: file.mtime,
+                content: content.into(),
+            });
+        }
+        self.runtime.put_files(&request.decky, &files).await.map_err(|error| error.to_string())?;
+        Ok(PutFilesReply { written: u32::try_from(files.len()).unwrap_or(u32::MAX) })
+    }
+
+    async fn read_file(&self, request: ReadFileRequest) -> Result<ReadFileReply, String> {
+        let max = request.max.min(MAX_READ);
+        let content = self.runtime.read_file(&request.decky, &request.path, max).await;
+        let content = content.map_err(|error| error.to_string())?;
+        Ok(ReadFileReply { content_b64: content.map(|bytes| STANDARD.encode(bytes)) })
+    }
+
+    async fn probe(&self, request: ProbeRequest) -> Result<ProbeReply, String> {
+        let now = self.ctx.now();
+        let to = (request.to_ip, request.to_port).into();
+        let probe = self
+            .runtime
+            .probe(&request.from, to, &|from, to| {
+                self.ports.candidates(from, to.ip(), to.port(), now).to_vec()
+            })
+            .await
+            .map_err(|error| error.to_string())?;
+        let banner = (!probe.banner.is_empty()).then(|| decnet_logline::clean_bytes(&probe.banner));
+        Ok(ProbeReply { banner, src_port: probe.src_port })
+    }
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match tokio::time::timeout(BOUND, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!(
+            "it took longer than {} s: ask again, and look at the load of the agent's host",
+            BOUND.as_secs()
+        )),
+    }
+}
