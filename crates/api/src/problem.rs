@@ -179,13 +179,30 @@ impl IntoResponse for Failure {
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Connect { .. } | DbError::Schema(_) => {
-                tracing::warn!(%error, "request refused: no usable database");
-                Problem::unavailable("the database does not answer; try again in a moment", 5).into()
-            }
+            DbError::Connect { .. } | DbError::Schema(_) => no_database(&error),
+            DbError::Refused(reason) => Problem::invalid(vec![FieldError::new("", reason)]).into(),
+            // The repository does not tell a lost connection from a bad statement by type.
+            DbError::Sql(_) if is_lost(&error.to_string()) => no_database(&error),
             other => Self::internal(other),
         }
     }
+}
+
+fn no_database(error: &DbError) -> Failure {
+    tracing::warn!(%error, "request refused: no usable database");
+    Problem::unavailable("the database does not answer; try again in a moment", 5).into()
+}
+
+/// Whether a driver's text speaks of the connection.
+fn is_lost(text: &str) -> bool {
+    [
+        "Connection Error",
+        "Failed to acquire connection",
+        "error communicating with database",
+        "pool timed out",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 /// What a handler returns.

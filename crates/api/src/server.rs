@@ -1,15 +1,34 @@
 //! From a worker's surroundings to a serving API.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use axum::{extract::ConnectInfo, http::Request};
 use decnet_kit::Ctx;
-use tokio::net::TcpListener;
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app::{App, Config, Parts, Store},
     live, router, tasks,
 };
+
+/// Connections at the same time.
+const CONNECTIONS: usize = 512;
+/// How long a client may take to send the head of a request, and how long a connection may lie idle.
+const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// The application of a worker.
 pub fn app_of(ctx: &Ctx) -> anyhow::Result<App> {
@@ -49,11 +68,71 @@ pub async fn run(ctx: Ctx) -> anyhow::Result<()> {
 }
 
 /// Serves an application on a listener until it shall stop; open streams end with it.
+///
+/// Not `axum::serve`, which bounds neither the number of connections nor the time a client takes for its request head.
 pub async fn serve(listener: TcpListener, app: App) -> anyhow::Result<()> {
     let stop = app.stop().clone();
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    let service = TowerToHyperService::new(router(app));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = TaskTracker::new();
+    loop {
+        // Beyond the bound, clients wait in the kernel's queue.
+        let accept = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.map_err(std::io::Error::other)?;
+            listener.accept().await.map(|(stream, peer)| (slot, stream, peer))
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept => accepted,
+        };
+        match accepted {
+            Ok((slot, stream, peer)) => {
+                let connection = connection(stream, peer, service.clone(), stop.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                // Out of files, most likely: some will be closed in a moment.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    connections.close();
+    connections.wait().await;
     Ok(())
+}
+
+/// One connection to its end.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: TowerToHyperService<axum::Router>,
+    stop: CancellationToken,
+) {
+    // Events are small and must not wait for more to come.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        service.call(request)
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended early");
+    }
 }
 
 /// Every stream and request is a file; the usual soft limit of 1024 is soon reached.

@@ -26,8 +26,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const STATS_BUSY: Duration = Duration::from_secs(2);
 /// Between two frames of statistics otherwise.
 const STATS_IDLE: Duration = Duration::from_secs(10);
-/// Rows of one read.
-const ROWS: u64 = 500;
+/// Rows of one read: a part of what waits for a listener, so that a burst does not overrun a brisk one.
+const ROWS: u64 = 200;
+/// Pause between two reads of a burst, for listeners to take what they got.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// Topics that go to listeners.
 const SHOWN: &[TopicKind] = &[
@@ -172,6 +174,7 @@ async fn tail(app: &App, db: &Db) -> Result<bool, Failure> {
         if last {
             return Ok(grew);
         }
+        tokio::time::sleep(BREATH).await;
     }
 }
 

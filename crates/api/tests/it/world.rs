@@ -279,7 +279,7 @@ pub(crate) fn line(seq: u64, ip: &str, text: &str) -> NewLog {
 /// A captured login.
 pub(crate) fn login_line(seq: u64, ip: &str, user: &str, secret: &str) -> NewLog {
     let mut new = line(seq, ip, "login");
-    new.event_type = "auth".to_owned();
+    new.event_type = "auth".into();
     new.command = None;
     new.fields.insert("username".to_owned(), Value::from(user));
     new.fields.insert("secret_printable".to_owned(), Value::from(secret));
