@@ -14,8 +14,11 @@ mod m0006_outbox;
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::{IntoSchemaManagerConnection, MigrationTrait, MigratorTrait, SchemaManager};
 
 /// Why the schema and this binary do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -74,16 +77,18 @@ pub fn version() -> String {
 
 /// The versions applied to the database, oldest first; empty for a database never migrated.
 pub async fn applied(conn: &DatabaseConnection) -> Result<Vec<String>, SchemaError> {
-    let manager = sea_orm_migration::SchemaManager::new(conn);
-    if !manager.has_table("seaql_migrations").await? {
+    applied_on(conn, conn).await
+}
+
+async fn applied_on<'c>(
+    conn: &'c impl ConnectionTrait,
+    executor: impl IntoSchemaManagerConnection<'c>,
+) -> Result<Vec<String>, SchemaError> {
+    if !SchemaManager::new(executor).has_table("seaql_migrations").await? {
         return Ok(Vec::new());
     }
-    let rows = conn
-        .query_all_raw(sea_orm::Statement::from_string(
-            conn.get_database_backend(),
-            "SELECT version FROM seaql_migrations ORDER BY version",
-        ))
-        .await?;
+    let select = "SELECT version FROM seaql_migrations ORDER BY version";
+    let rows = conn.query_all_raw(Statement::from_string(conn.get_database_backend(), select)).await?;
     rows.iter().map(|row| row.try_get_by_index::<String>(0).map_err(SchemaError::from)).collect()
 }
 
@@ -100,18 +105,62 @@ pub async fn check(conn: &DatabaseConnection) -> Result<(), SchemaError> {
 
 /// Applies what is missing. Returns the versions applied by this call. Harmless to repeat; a newer database is refused.
 ///
-/// Two migrators must not run at once against one server: `decnet migrate` and `decnet up` are the only callers, both
-/// before any worker starts.
+/// Two migrators at once take turns, and the second finds nothing to do. On SQLite and PostgreSQL all of it is one
+/// transaction; MySQL and MariaDB commit each statement that changes the schema, so there a crash in the middle needs
+/// a hand.
 pub async fn migrate(conn: &DatabaseConnection) -> Result<Vec<String>, SchemaError> {
-    let before = applied(conn).await?;
-    refuse_newer(&before)?;
-    Migrator::up(conn, None).await?;
-    Ok(known().into_iter().filter(|name| !before.contains(name)).collect())
+    take_turns(conn, async |tx: &DatabaseTransaction| {
+        let before = applied_on(tx, tx).await?;
+        refuse_newer(&before)?;
+        Migrator::up(tx, None).await?;
+        Ok(known().into_iter().filter(|name| !before.contains(name)).collect())
+    })
+    .await
 }
 
 /// Takes back the newest `steps` migrations (all of them for `None`), with the data in their tables.
 pub async fn rollback(conn: &DatabaseConnection, steps: Option<u32>) -> Result<(), SchemaError> {
-    Ok(Migrator::down(conn, steps).await?)
+    take_turns(conn, async |tx: &DatabaseTransaction| Ok(Migrator::down(tx, steps).await?)).await
+}
+
+/// Runs `work` in a transaction while no other migrator does.
+async fn take_turns<T>(
+    conn: &DatabaseConnection,
+    work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, SchemaError>,
+) -> Result<T, SchemaError> {
+    let tx = conn
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        })
+        .await?;
+    let (lock, unlock) = match tx.get_database_backend() {
+        DbBackend::Postgres => (Some("SELECT pg_advisory_xact_lock(5318008)"), None),
+        DbBackend::MySql => (
+            Some("SELECT GET_LOCK(CONCAT('decnet.migrate.', DATABASE()), 600)"),
+            Some("SELECT RELEASE_LOCK(CONCAT('decnet.migrate.', DATABASE()))"),
+        ),
+        _ => (None, None),
+    };
+    if let Some(lock) = lock {
+        tx.query_one_raw(Statement::from_string(tx.get_database_backend(), lock)).await?;
+    }
+    let result = work(&tx).await;
+    // The lock of MySQL belongs to the connection, which goes back to a pool: it must not keep it.
+    if let Some(unlock) = unlock {
+        tx.query_one_raw(Statement::from_string(tx.get_database_backend(), unlock)).await?;
+    }
+    match result {
+        Ok(value) => {
+            tx.commit().await?;
+            Ok(value)
+        }
+        Err(err) => {
+            // The first error is the one worth telling.
+            tx.rollback().await.ok();
+            Err(err)
+        }
+    }
 }
 
 fn refuse_newer(found: &[String]) -> Result<(), SchemaError> {

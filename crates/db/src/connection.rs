@@ -59,14 +59,14 @@ impl Db {
     /// Opens `sqlite://PATH` (made if absent), `postgres://…` or `mysql://…`. Does not look at the schema.
     pub async fn connect(url: &str, options: DbOptions) -> Result<Self, DbError> {
         let (writer, reader) = if url.starts_with("sqlite:") {
-            let writer = open(url, &options, 1).await?;
-            let reader = open(url, &options, options.readers.max(1)).await?;
+            let writer = open(url, &options, Use::Write).await?;
+            let reader = if in_memory(url) { writer.clone() } else { open(url, &options, Use::Read).await? };
             (writer, reader)
         } else if ["postgres://", "postgresql://", "mysql://", "mariadb://"]
             .iter()
             .any(|p| url.starts_with(p))
         {
-            let both = open(url, &options, options.readers.saturating_add(2)).await?;
+            let both = open(url, &options, Use::Both).await?;
             (both.clone(), both)
         } else {
             return Err(DbError::Url(redacted(url)));
@@ -182,31 +182,58 @@ impl Db {
     }
 }
 
-async fn open(url: &str, options: &DbOptions, connections: u32) -> Result<DatabaseConnection, DbError> {
-    let patience = options.patience;
+/// What a pool is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Write,
+    Read,
+    Both,
+}
+
+async fn open(url: &str, options: &DbOptions, purpose: Use) -> Result<DatabaseConnection, DbError> {
+    let patience = options.patience.max(Duration::from_secs(1));
+    let sqlite = url.starts_with("sqlite:");
     let mut connect = ConnectOptions::new(url.replacen("mariadb://", "mysql://", 1));
     connect
-        .max_connections(connections)
-        .acquire_timeout(patience.max(Duration::from_secs(1)) * 2)
-        .connect_timeout(patience.max(Duration::from_secs(1)))
-        .test_before_acquire(!url.starts_with("sqlite:"))
+        .max_connections(match purpose {
+            Use::Write => 1,
+            Use::Read => options.readers.max(1),
+            Use::Both => options.readers.saturating_add(2),
+        })
+        .acquire_timeout(patience * 2)
+        .connect_timeout(patience)
+        .test_before_acquire(!sqlite)
         .record_stmt_in_spans(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
             use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-            sqlite
+            let sqlite = sqlite
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Normal)
                 .foreign_keys(true)
                 .busy_timeout(patience)
-                .pragma("cache_size", "-16000")
                 // A checkpoint rewrites every page that changed since the last one: the same hot pages each time.
                 .pragma("wal_autocheckpoint", "8000")
-                .pragma("journal_size_limit", "67108864")
-                .statement_cache_capacity(256)
+                .pragma("journal_size_limit", "67108864");
+            match purpose {
+                Use::Read => sqlite.pragma("query_only", "ON"),
+                Use::Write | Use::Both => sqlite.pragma("cache_size", "-16000").statement_cache_capacity(256),
+            }
         });
+    if in_memory(url) {
+        // The data live as long as the connection does.
+        connect.idle_timeout(None).max_lifetime(None);
+    } else if sqlite {
+        // An idle worker keeps neither page caches nor threads.
+        connect.idle_timeout(Duration::from_mins(1));
+    }
     Database::connect(connect).await.map_err(|source| DbError::Connect { url: redacted(url), source })
+}
+
+/// A database that only its own connection sees: one pool then reads and writes.
+fn in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
 }
 
 /// The address without its password: addresses end up in logs.
@@ -232,6 +259,15 @@ mod tests {
     fn a_password_never_shows() {
         assert_eq!(redacted("postgres://u:p@ss@h/db"), "postgres://u:***@h/db");
         assert_eq!(redacted("sqlite:///tmp/x.db"), "sqlite:///tmp/x.db");
+    }
+
+    #[tokio::test]
+    async fn a_database_in_memory_is_one_database() {
+        let db = Db::connect("sqlite::memory:", DbOptions::default()).await.unwrap();
+        db.migrate().await.unwrap();
+        db.check_schema().await.unwrap();
+        db.state().set("k", &1).await.unwrap();
+        assert_eq!(db.state().get::<u8>("k").await.unwrap(), Some(1));
     }
 
     #[tokio::test]

@@ -67,3 +67,27 @@ async fn a_newer_database_is_left_alone() {
 async fn a_database_answers_a_ping() {
     on_each(async |place| place.db.ping().await.unwrap()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn migrators_take_turns() {
+    on_each_empty(async |place| {
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let url = place.url.clone();
+            tasks.spawn(async move {
+                let db = decnet_db::Db::connect(&url, decnet_db::DbOptions::default()).await.unwrap();
+                let applied = db.migrate().await.unwrap().len();
+                db.check_schema().await.unwrap();
+                db.close().await.unwrap();
+                applied
+            });
+        }
+        let applied: usize = tasks.join_all().await.into_iter().sum();
+        assert_eq!(
+            i64::try_from(applied).unwrap(),
+            decnet_migrations_count(place).await,
+            "each step is taken once"
+        );
+    })
+    .await;
+}
