@@ -134,7 +134,7 @@ fn resync(hub: &Hub, reason: &str) {
 
 /// Follows the log table until the process stops.
 pub async fn follow_logs(app: App) -> anyhow::Result<()> {
-    let mut stats = StatsClock { due: Instant::now(), last: String::new() };
+    let mut stats = StatsClock { due: Instant::now(), owed: false, last: String::new() };
     loop {
         tokio::select! {
             () = app.stop().cancelled() => return Ok(()),
@@ -193,19 +193,24 @@ pub(crate) fn line_json(row: LogRow) -> String {
 
 struct StatsClock {
     due: Instant,
+    /// Lines came in that the last frame may not count.
+    owed: bool,
     last: String,
 }
 
 impl StatsClock {
     async fn tick(&mut self, app: &App, grew: bool) {
         let now = Instant::now();
-        if grew {
-            self.due = self.due.min(now + STATS_BUSY);
+        if grew && !self.owed {
+            // Later than the figures are cached, so that they count these lines.
+            self.owed = true;
+            self.due = now + STATS_BUSY;
         }
         if now < self.due {
             return;
         }
-        self.due = now + STATS_IDLE;
+        self.owed = grew;
+        self.due = now + if grew { STATS_BUSY } else { STATS_IDLE };
         // A page that is open all night gets no frame while nothing happens.
         if let Ok(figures) = figures(app).await {
             let text = serde_json::to_string(&figures).unwrap_or_default();

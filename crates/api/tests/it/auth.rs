@@ -101,20 +101,18 @@ async fn wrong_names_and_wrong_passwords_look_alike() {
 #[tokio::test]
 async fn an_unknown_name_takes_as_long_as_a_wrong_password() {
     let world = World::new().await;
-    let mut medians = Vec::new();
-    for name in ["nobody", ADMIN] {
-        let mut times = Vec::new();
-        for _ in 0..9 {
+    // The quickest of each, taken in turns: other work on this machine only ever adds time.
+    let mut quickest = [f64::MAX; 2];
+    for _ in 0..12 {
+        for (name, best) in ["nobody", ADMIN].into_iter().zip(&mut quickest) {
             let begun = std::time::Instant::now();
             world.try_login(name, "wrong").await;
-            times.push(begun.elapsed());
+            *best = best.min(begun.elapsed().as_secs_f64());
         }
-        times.sort();
-        medians.push(times[4].as_secs_f64());
     }
-    // Other builds share this machine: what must not be seen is the factor of a hash that was not computed.
-    let ratio = medians[0] / medians[1];
-    assert!((0.5..2.0).contains(&ratio), "unknown {:.4} s, known {:.4} s", medians[0], medians[1]);
+    let [unknown, known] = quickest;
+    // What must not be seen is a hash that was not computed: a factor of twenty.
+    assert!((0.6..1.67).contains(&(unknown / known)), "unknown {unknown:.4} s, known {known:.4} s");
 }
 
 #[tokio::test]
