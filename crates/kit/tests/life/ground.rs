@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
     os::unix::net::UnixDatagram,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -148,12 +148,14 @@ impl Process {
     pub(crate) fn start(variables: BTreeMap<String, String>, args: &[&str]) -> Self {
         let mut child = Command::new(worker_binary())
             .args(args)
+            .stdin(Stdio::piped())
+            .env_remove("DECNET_SUPERVISED")
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .envs(variables)
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the example worker is built: `cargo build -p decnet-kit --examples`");
+            .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (lines, sink) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
         std::thread::spawn(move || {
@@ -172,6 +174,11 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Closes the pipe that a supervisor holds.
+    pub(crate) fn hang_up(&mut self) {
+        drop(self.child.stdin.take());
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -210,10 +217,25 @@ impl Drop for Process {
     }
 }
 
-/// `cargo test` builds the examples beside the test programs.
+/// `cargo test` builds the examples beside the test programs; `cargo test --test life` alone does not, and yesterday's worker
+/// must not pass today's tests.
 fn worker_binary() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    own.parent().unwrap().parent().unwrap().join("examples/small_worker")
+    let worker = own.parent().unwrap().parent().unwrap().join("examples/small_worker");
+    let changed = |path: &Path| path.metadata().and_then(|m| m.modified()).unwrap();
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let newest = ["src", "src/settings", "examples"]
+        .iter()
+        .flat_map(|dir| crate_root.join(dir).read_dir().unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .map(|path| changed(&path))
+        .max();
+    assert!(
+        worker.exists() && Some(changed(&worker)) > newest,
+        "the example worker is missing or older than its sources: run `cargo test -p decnet-kit`, which builds it too"
+    );
+    worker
 }
 
 /// The service manager's end of the notification socket.

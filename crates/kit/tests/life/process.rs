@@ -1,6 +1,9 @@
 //! The worker as a process: start without a broker, readiness, watchdog, signals, exit codes, the bound of the stop.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use decnet_bus::{Topic, TopicFilter, TopicKind, Worker, payload};
 use decnet_core::HostId;
@@ -150,6 +153,39 @@ async fn a_second_signal_cuts_at_once() {
     worker.says("stopping").await;
     worker.signal(Signal::TERM);
     assert_eq!(worker.end(Duration::from_secs(5)).await, Some(0), "{}", worker.log());
+}
+
+#[tokio::test]
+async fn a_worker_ends_with_its_supervisor_and_without_one_ignores_its_input() {
+    for supervised in [true, false] {
+        let (home, broker) = (Home::migrated().await, Broker::absent());
+        let passes = home.path("passes");
+        let mut variables = home.variables(&broker);
+        if supervised {
+            variables.insert("DECNET_SUPERVISED".into(), "1".into());
+        }
+        let args = ["--interval", "0.1", "--passes", passes.to_str().unwrap()];
+        let mut worker = Process::start(variables, &args);
+        until("it works", SOON, async || passes.exists()).await;
+        worker.hang_up();
+        if supervised {
+            assert_eq!(worker.end(Duration::from_secs(10)).await, Some(0), "{}", worker.log());
+            assert!(worker.log().contains("the supervisor is gone"), "{}", worker.log());
+        } else {
+            let lines = || std::fs::read_to_string(&passes).unwrap().lines().count();
+            let before = lines();
+            until("it goes on", SOON, async || lines() > before + 5).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_worker_makes_is_its_owners_alone() {
+    let (home, broker) = (Home::migrated().await, Broker::absent());
+    let passes = home.path("passes");
+    let _worker = Process::start(home.variables(&broker), &["--passes", passes.to_str().unwrap()]);
+    until("it made a file", SOON, async || passes.exists()).await;
+    assert_eq!(passes.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
