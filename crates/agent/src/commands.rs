@@ -10,6 +10,7 @@ use decnet_bus::{
 };
 use decnet_fleet::Plan;
 use decnet_kit::{Backoff, Ctx};
+use futures_util::FutureExt;
 
 use crate::engine::{Engine, Failure, Report};
 
@@ -35,7 +36,7 @@ pub(crate) async fn run(ctx: Ctx, engine: Arc<Engine>) -> anyhow::Result<()> {
                 complaint.clear();
                 for command in &commands {
                     if let Err(reason) = carry_out(&ctx, &engine, command).await {
-                        consumer.reject(command, &reason).await;
+                        refuse(command, &reason).await;
                     }
                 }
             }
@@ -65,8 +66,7 @@ async fn carry_out(ctx: &Ctx, engine: &Engine, command: &Delivered) -> Result<()
         order = order.word(),
         "carrying out a command"
     );
-    let work = order.carry_out(engine, &report);
-    tokio::pin!(work);
+    let mut work = order.carry_out(engine, &report).boxed();
     let mut still = tokio::time::interval(STILL_AT_IT);
     let outcome = loop {
         tokio::select! {
@@ -94,6 +94,14 @@ async fn carry_out(ctx: &Ctx, engine: &Engine, command: &Delivered) -> Result<()
     }
     report.end(outcome).await;
     Ok(())
+}
+
+/// A command that cannot be read never can: it must not come again.
+async fn refuse(command: &Delivered, reason: &str) {
+    tracing::error!(reason, "a command cannot be read and is dropped");
+    if let Err(error) = command.term().await {
+        tracing::warn!(%error, "it may come again");
+    }
 }
 
 async fn give_back(command: &Delivered) {

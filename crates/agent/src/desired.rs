@@ -119,18 +119,14 @@ impl Desired {
         if let Some(aside) = lock.set_aside(self.clock.now())? {
             tracing::error!(path = %aside.display(), "the unreadable state file is kept here");
         }
-        match newest_plan(self.store.path()) {
-            Some(plan) => {
-                lock.save(&plan, self.clock.now())?;
-                self.is_known_again()?;
-                tracing::warn!(
-                    generation = plan.generation,
-                    "the state file was made again from its plan file"
-                );
-            }
-            None => tracing::error!(
+        if let Some(plan) = newest_plan(self.store.path()) {
+            lock.save(&plan, self.clock.now())?;
+            self.is_known_again()?;
+            tracing::warn!(generation = plan.generation, "the state file was made again from its plan file");
+        } else {
+            tracing::error!(
                 "what should run is unknown: what runs goes on; `decnet deploy` or `decnet teardown --all` makes it known again"
-            ),
+            );
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 mod lifecycle;
 mod report;
+mod summary;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,11 +18,15 @@ use decnet_core::DeckyName;
 use decnet_fleet::{DeckyPlan, DeckyState, Plan, plan::PLAN_SCHEMA};
 use decnet_kit::Ctx;
 use decnet_runtime::{DeckyStatus, Deployed, HostRuntime, RuntimeError};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream};
 use tokio::time::Instant;
 
 pub(crate) use self::report::Report;
-use self::{lifecycle::Lifecycle, report::Steps};
+use self::{
+    lifecycle::Lifecycle,
+    report::Steps,
+    summary::{conclude, not_well, summary},
+};
 use crate::{
     desired::{self, Desired},
     mirror::Mirror,
@@ -67,16 +72,14 @@ impl Engine {
             tracing::error!(reason, "the deployment of this host is not carried on");
             return;
         }
-        let started = stream::iter(&plan.deckies)
-            .map(|decky| async move { (decky, self.runtime.deploy(decky).await) })
-            .buffer_unordered(AT_ONCE);
-        started
-            .for_each(|(decky, outcome)| async move {
-                if let Err(error) = outcome {
-                    tracing::error!(decky = %decky.name(), %error, "a decky does not run");
-                }
-            })
-            .await;
+        let starts =
+            plan.deckies.iter().map(|decky| async move { (decky, self.runtime.deploy(decky).await) }.boxed());
+        let mut starts = at_once(starts.collect());
+        while let Some((decky, outcome)) = starts.next().await {
+            if let Err(error) = outcome {
+                tracing::error!(decky = %decky.name(), %error, "a decky does not run");
+            }
+        }
         for status in self.runtime.inspect().await.unwrap_or_default() {
             if plan.decky(status.name.as_str()).is_none() {
                 tracing::warn!(decky = %status.name, "runs and is not deployed: `decnet teardown` removes it");
@@ -114,9 +117,8 @@ impl Engine {
         let mut troubles = self.remove_all(&removed, &old_services, report, &steps).await;
         let mut bases = BTreeMap::new();
         let mut started = Vec::new();
-        let mut starts = stream::iter(&changed)
-            .map(|decky| async { (*decky, self.start(decky, &steps).await) })
-            .buffer_unordered(AT_ONCE);
+        let starts = changed.iter().map(|decky| async { (*decky, self.start(decky, &steps).await) }.boxed());
+        let mut starts = at_once(starts.collect());
         while let Some((decky, outcome)) = starts.next().await {
             match outcome {
                 Ok(deployed) => {
@@ -146,7 +148,9 @@ impl Engine {
         }
         rows &= self.mirror.pass().await;
         // A decky that was not started gets its own word again: the runtime goes on trying.
-        changed_names.iter().for_each(|name| self.mirror.unset(name));
+        for name in &changed_names {
+            self.mirror.unset(name);
+        }
         summary(&plan, &changed_names, &removed, &bases, &troubles, rows)
     }
 
@@ -186,7 +190,9 @@ impl Engine {
         self.mirror.set(&names, DeckyState::TearingDown);
         let mut rows = self.mirror.pass().await;
         self.desired.clear().await.map_err(|error| {
-            names.iter().for_each(|name| self.mirror.unset(name));
+            for name in &names {
+                self.mirror.unset(name);
+            }
             format!("nothing was removed: {error:#}")
         })?;
         if names.is_empty() {
@@ -247,20 +253,17 @@ impl Engine {
     /// Starts one decky. What may succeed later is tried three times (spec 6.2).
     async fn start(&self, decky: &DeckyPlan, steps: &Steps<'_>) -> Result<Deployed, RuntimeError> {
         let mut pause = FIRST_PAUSE;
-        for attempt in 1.. {
-            match self.runtime.deploy(decky).await {
-                Err(error) if attempt < TRIES && !error.is_permanent() => {
-                    tracing::warn!(decky = %decky.name(), %error, attempt, "a decky was not started; trying again");
-                    steps
-                        .say(Some(decky.name()), &format!("trying again in {} s: {error}", pause.as_secs()))
-                        .await;
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
+        for _ in 1..TRIES {
+            let error = match self.runtime.deploy(decky).await {
+                Err(error) if !error.is_permanent() => error,
                 outcome => return outcome,
-            }
+            };
+            tracing::warn!(decky = %decky.name(), %error, "a decky was not started; trying again");
+            steps.say(Some(decky.name()), &format!("trying again in {} s: {error}", pause.as_secs())).await;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
-        unreachable!("the last try returns")
+        self.runtime.deploy(decky).await
     }
 
     /// Waits until each decky runs or will not by itself, within a bound; their last states.
@@ -308,9 +311,9 @@ impl Engine {
         steps: &Steps<'_>,
     ) -> Vec<String> {
         let mut troubles = Vec::new();
-        let mut removals = stream::iter(names)
-            .map(|name| async move { (name, self.runtime.remove(name).await) })
-            .buffer_unordered(AT_ONCE);
+        let removals =
+            names.iter().map(|name| async move { (name, self.runtime.remove(name).await) }.boxed());
+        let mut removals = at_once(removals.collect());
         while let Some((name, outcome)) = removals.next().await {
             match outcome {
                 Ok(_) => {
@@ -338,6 +341,11 @@ impl Engine {
     }
 }
 
+/// The outcomes of this work, a few pieces at a time.
+fn at_once<T>(work: Vec<BoxFuture<'_, T>>) -> impl Stream<Item = T> + Unpin {
+    stream::iter(work).buffer_unordered(AT_ONCE)
+}
+
 /// Whether carrying out `new` after `old` changes nothing that is recorded.
 fn is_same(old: &Plan, new: &Plan) -> bool {
     let hashes = |plan: &Plan| plan.deckies.iter().map(|decky| decky.plan_hash.clone()).collect::<Vec<_>>();
@@ -347,55 +355,4 @@ fn is_same(old: &Plan, new: &Plan) -> bool {
 fn services_of(plan: Option<&Plan>) -> BTreeMap<DeckyName, Vec<String>> {
     let deckies = plan.into_iter().flat_map(|plan| &plan.deckies);
     deckies.map(|decky| (decky.name().clone(), decky.config.services.clone())).collect()
-}
-
-fn not_well(status: Option<&DeckyStatus>) -> String {
-    let Some(status) = status else { return "nothing of it is there".to_owned() };
-    let why = status.last_error.as_deref().unwrap_or("it did not come up in time");
-    format!("{}: {why}", status.state)
-}
-
-/// What the operator gets to read.
-fn summary(
-    plan: &Plan,
-    changed: &[DeckyName],
-    removed: &[DeckyName],
-    bases: &BTreeMap<DeckyName, u16>,
-    troubles: &[String],
-    rows: bool,
-) -> Result<String, Failure> {
-    let mut text = if changed.is_empty() && removed.is_empty() {
-        format!("{} deckies run; nothing had to be changed", plan.deckies.len())
-    } else {
-        let unchanged = plan.deckies.len() - changed.len();
-        format!(
-            "{} of {} deckies run ({} started, {unchanged} unchanged, {} removed)",
-            plan.deckies.len().saturating_sub(troubles.len()),
-            plan.deckies.len(),
-            changed.len(),
-            removed.len()
-        )
-    };
-    let mut shifted: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-    for (name, base) in bases.iter().filter(|(_, base)| **base != 0) {
-        shifted.entry(*base).or_default().push(name.as_str());
-    }
-    for (base, names) in shifted {
-        text.push_str(&format!(
-            "; {} cannot have standard ports and serves {base} above them (ssh at {})",
-            names.join(", "),
-            u32::from(base) + 22
-        ));
-    }
-    conclude(text, troubles, rows)
-}
-
-fn conclude(mut text: String, troubles: &[String], rows: bool) -> Result<String, Failure> {
-    if !rows {
-        text.push_str("; warning: the database cannot be written now, its rows follow");
-    }
-    if troubles.is_empty() {
-        return Ok(text);
-    }
-    Err(format!("{text}; {}", troubles.join("; ")))
 }

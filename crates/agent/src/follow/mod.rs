@@ -71,8 +71,10 @@ impl Follower {
                         cleaned = true;
                     }
                     self.counters.outputs.store(outputs.len() as u64, Ordering::Relaxed);
-                    for output in outputs.into_iter().filter(|output| !followed.contains_key(&output.source))
-                    {
+                    for output in outputs {
+                        if followed.contains_key(&output.source) {
+                            continue;
+                        }
                         let source = Arc::clone(&output.source);
                         let ship = Ship {
                             ctx: self.ctx.clone(),

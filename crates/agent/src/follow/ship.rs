@@ -60,7 +60,7 @@ impl Ship {
                 End::Finished => match self.finish().await {
                     Ok(()) => return,
                     Err(error) => {
-                        tracing::warn!(decky = %self.output.decky, error = format!("{error:#}"), "a shipped output is not deleted yet")
+                        tracing::warn!(decky = %self.output.decky, error = format!("{error:#}"), "a shipped output is not deleted yet");
                     }
                 },
                 End::Trouble(reason) => {

@@ -22,6 +22,7 @@ use decnet_db::NewOutbox;
 use decnet_fleet::DeckyState;
 use decnet_kit::Ctx;
 use decnet_runtime::HostRuntime;
+use futures_util::FutureExt;
 
 pub(crate) use self::diff::Override;
 use self::diff::{Difference, Transition, World, difference};
@@ -102,7 +103,7 @@ impl Mirror {
     /// Brings the rows up to date. True if they are.
     pub(crate) async fn pass(&self) -> bool {
         let _turn = self.turn.lock().await;
-        let outcome = match tokio::time::timeout(PATIENCE, self.write()).await {
+        let outcome = match tokio::time::timeout(PATIENCE, self.write().boxed()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(anyhow::anyhow!("the database did not answer within {} s", PATIENCE.as_secs())),
         };

@@ -40,7 +40,7 @@ pub(super) fn of(decky: &Decky, listening: &Listening, now: DateTime<Utc>) -> De
             services: BTreeMap::new(),
             addresses: BTreeMap::new(),
             port_base: 0,
-            last_error: Some("its record cannot be read: deploy it again".to_owned()),
+            last_error: last_error.or_else(|| Some("its record cannot be read: deploy it again".to_owned())),
             hopeless: true,
         };
     };

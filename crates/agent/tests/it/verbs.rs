@@ -1,0 +1,85 @@
+//! The short verbs, as orchestrator and canary planter ask them.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use decnet_bus::{
+    RequestError, Topic,
+    payload::{
+        FileToPut, ProbeReply, ProbeRequest, PutFilesReply, PutFilesRequest, ReadFileReply, ReadFileRequest,
+    },
+};
+use decnet_core::{Clock, FleetSecret, HostId, SystemClock, traffic::SourcePorts};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::ground::{Home, Operator, name, until};
+
+async fn ask<Q: Serialize, R: DeserializeOwned>(
+    operator: &Operator,
+    topic: Topic,
+    question: &Q,
+) -> Result<R, RequestError> {
+    operator.0.request(&topic, question, Duration::from_secs(9)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_put_and_read_and_colleagues_are_greeted() {
+    let home = Home::new().await;
+    let operator = Operator::new(&home).await;
+    let _agent = home.agent();
+    let plan = home.plan("[web]\nservices=ssh,http\n[client]\nservices=http\n");
+    operator.deploy(&plan).await.result.unwrap();
+    let host = HostId::default();
+    let put = Topic::AskPutFiles { host: host.clone() };
+    let read = Topic::AskReadFile { host: host.clone() };
+    let probe = Topic::AskProbe { host };
+
+    let file = |path: &str, content_b64: String| FileToPut {
+        path: path.to_owned(),
+        mode: 0o600,
+        uid: 1000,
+        gid: 1000,
+        mtime: SystemClock.now(),
+        content_b64,
+    };
+    let request = |files| PutFilesRequest { decky: name("web"), files };
+    let good = request(vec![
+        file("/srv/a.txt", STANDARD.encode("one")),
+        file("/srv/b.bin", STANDARD.encode([0, 255])),
+    ]);
+    assert_eq!(ask::<_, PutFilesReply>(&operator, put.clone(), &good).await.unwrap().written, 2);
+    for (files, words) in [
+        (vec![file("/srv/c", "not base64!".to_owned())], "nothing was written"),
+        (vec![file("/../outside", String::new())], "stays within the decky"),
+    ] {
+        let refused = ask::<_, PutFilesReply>(&operator, put.clone(), &request(files)).await;
+        assert!(matches!(&refused, Err(RequestError::Remote(text)) if text.contains(words)), "{refused:?}");
+    }
+    let question =
+        |decky, path: &str| ReadFileRequest { decky: name(decky), path: path.to_owned(), max: 100 };
+    let answer: ReadFileReply = ask(&operator, read.clone(), &question("web", "/srv/b.bin")).await.unwrap();
+    assert_eq!(answer.content_b64, Some(STANDARD.encode([0, 255])));
+    let answer: ReadFileReply = ask(&operator, read.clone(), &question("web", "/srv/none")).await.unwrap();
+    assert_eq!(answer.content_b64, None);
+    let refused = ask::<_, ReadFileReply>(&operator, read, &question("nobody", "/x")).await;
+    assert!(
+        matches!(&refused, Err(RequestError::Remote(text)) if text.contains("decnet status")),
+        "{refused:?}"
+    );
+
+    let (from, to) = (plan.decky("client").unwrap().ip(), plan.decky("web").unwrap().ip());
+    let question = ProbeRequest { from: name("client"), to_ip: to, to_port: 22 };
+    let answer: ProbeReply = ask(&operator, probe.clone(), &question).await.unwrap();
+    assert!(answer.banner.unwrap().starts_with("SSH-2.0-"));
+    let secret = FleetSecret::load_or_create(&home.path("fleet.secret")).unwrap();
+    let base = operator.inspect().await.iter().find(|d| d.name.as_str() == "web").unwrap().port_base;
+    let ports = SourcePorts::of_fleet(&secret.seed());
+    assert!(ports.is_ours((from, answer.src_port), (to, base + 22), SystemClock.now()));
+    // A service that waits for its client gives no greeting and is no failure.
+    let question = ProbeRequest { to_port: 80, ..question };
+    assert_eq!(ask::<_, ProbeReply>(&operator, probe.clone(), &question).await.unwrap().banner, None);
+    let question = ProbeRequest { to_port: 4444, ..question };
+    let refused = ask::<_, ProbeReply>(&operator, probe, &question).await;
+    assert!(matches!(&refused, Err(RequestError::Remote(text)) if text.contains("service")), "{refused:?}");
+    until("the web server's port is told", async || (base == 0 || base == 20_000).then_some(())).await;
+}
