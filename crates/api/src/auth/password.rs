@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use tokio::sync::Semaphore;
 
@@ -20,6 +21,9 @@ const AT_ONCE: usize = 4;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+const OUTPUT: usize = 32;
+/// A stored hash that asks for more is not ours.
+const MOST_MEMORY_KIB: u32 = 64 * 1024;
 
 /// Computes and checks hashes.
 #[derive(Clone)]
@@ -74,23 +78,57 @@ impl Passwords {
     }
 }
 
-fn argon() -> Result<Argon2<'static>, Failure> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(Failure::internal)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+fn params() -> Result<Params, Failure> {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(OUTPUT)).map_err(Failure::internal)
+}
+
+/// The memory that one hash works in.
+///
+/// It is asked for larger than glibc's greatest threshold for returning memory at once (32 MiB): smaller blocks would stay
+/// with the thread that hashed, 19 MiB for each of them, for the life of the process. What is not touched costs nothing.
+fn working_memory(blocks: usize) -> Vec<Block> {
+    const BEYOND_THRESHOLD: usize = 33 * 1024 * 1024 / Block::SIZE;
+    let mut memory = Vec::with_capacity(blocks.max(BEYOND_THRESHOLD));
+    memory.resize(blocks, Block::new());
+    memory
+}
+
+fn compute(params: Params, password: &[u8], salt: &[u8]) -> Result<Output, argon2::Error> {
+    let mut memory = working_memory(params.block_count());
+    let mut out = [0; OUTPUT];
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon.hash_password_into_with_memory(password, salt, &mut out, &mut memory)?;
+    Output::new(&out).map_err(|_| argon2::Error::OutputTooLong)
 }
 
 fn hash_now(password: &[u8]) -> Result<String, Failure> {
     let salt = decnet_core::secret::entropy::<16>();
-    let hash: PasswordHash = argon()?.hash_password_with_salt(password, &salt).map_err(Failure::internal)?;
+    let params = params()?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(Failure::internal)?,
+        salt: Some(Salt::new(&salt).map_err(Failure::internal)?),
+        hash: Some(compute(params, password, &salt).map_err(Failure::internal)?),
+    };
     Ok(hash.to_string())
 }
 
+/// A hash of another kind or shape fits no password: nothing but this file writes them.
 fn verify_now(password: &[u8], stored: &str) -> Verdict {
-    let Ok(hash) = PasswordHash::new(stored) else { return Verdict { right: false, outdated: false } };
-    let Ok(argon) = argon() else { return Verdict { right: false, outdated: false } };
-    let right = argon.verify_password(password, &hash).is_ok();
+    let check = || {
+        let hash = PasswordHash::new(stored).ok()?;
+        let known =
+            hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+        let (salt, expected) = (hash.salt?, hash.hash?);
+        // The output's length decides the algorithm's result, so it is part of the parameters.
+        let params =
+            Params::try_from(&hash).ok().filter(|params| known && params.m_cost() <= MOST_MEMORY_KIB)?;
+        // The comparison takes the same time wherever the two differ.
+        Some(compute(params, password, &salt).ok()? == expected)
+    };
     let today = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
-    Verdict { right, outdated: !stored.starts_with(&today) }
+    Verdict { right: check().unwrap_or(false), outdated: !stored.starts_with(&today) }
 }
 
 #[cfg(test)]
@@ -107,6 +145,18 @@ mod tests {
         assert_eq!(good, Verdict { right: true, outdated: false });
         assert!(!passwords.verify("battery staple", Some(&hash)).await.unwrap().right);
         assert!(!passwords.verify("correct horse", Some("not a hash")).await.unwrap().right);
+    }
+
+    /// Made with the reference implementation in C (through argon2-cffi), salt `somesaltsomesalt`.
+    #[tokio::test]
+    async fn hashes_of_the_reference_implementation_are_read() {
+        let passwords = Passwords::new().unwrap();
+        let foreign = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$k9ohroejZy1PN5E1SbHNPug6vB8eQAahb5SOAp6iGF4";
+        let verdict = passwords.verify("correct horse", Some(foreign)).await.unwrap();
+        assert_eq!(verdict, Verdict { right: true, outdated: false });
+        let weaker = "$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$+jQGvnLH9sd/RHpVFdneZ1pWEi8VDK30k/E/IE+o3IE";
+        let verdict = passwords.verify("correct horse", Some(weaker)).await.unwrap();
+        assert_eq!(verdict, Verdict { right: true, outdated: true });
     }
 
     #[tokio::test]
