@@ -126,7 +126,7 @@ async fn a_killed_agent_leaves_its_decoys_and_a_killed_decoy_is_told_once_per_tr
 
     let watcher = home.broker.bus(Worker::Orchestrator).await;
     let mut states = watcher.subscribe(&TopicFilter::kind(TopicKind::DeckyState)).await;
-    agent.says("worker is ready").await;
+    agent.says("decnet_kit::readiness").await;
     kill(pids[0].unwrap());
     let mut events = Vec::new();
     while told(&events).last().is_none_or(|last| !last.contains("> running")) {
@@ -277,11 +277,11 @@ async fn one_decky_that_cannot_start_does_not_hold_up_the_others() {
     let home = Home::new().await;
     let operator = Operator::new(&home).await;
     let _agent = home.agent();
-    let plan = home.plan("[web]\nservices=http\n[db]\nservices=redis\n");
+    let plan = home.plan("[web]\nservices=http\n[db]\nservices=http\n");
     // Both places of one port are taken.
     let ip = plan.decky("db").unwrap().ip();
-    let _standard = std::net::TcpListener::bind((ip, 6379)).unwrap();
-    let shifted = std::net::TcpListener::bind((ip, 26379)).unwrap();
+    let _standard = std::net::TcpListener::bind((ip, 80)).unwrap();
+    let shifted = std::net::TcpListener::bind((ip, 20_080)).unwrap();
     let outcome = operator.deploy(&plan).await;
     let reason = outcome.result.unwrap_err();
     assert!(reason.starts_with("1 of 2 deckies run") && reason.contains("--port-offset"), "{reason}");
