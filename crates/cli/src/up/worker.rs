@@ -41,6 +41,8 @@ impl Program {
             let started = Instant::now();
             let reason = match self.start(&console) {
                 Ok(mut child) => {
+                    // `wait` closes what is left in the child, and this end must stay open as long as we live.
+                    let _lifeline = child.stdin.take();
                     tokio::select! {
                         status = child.wait() => match status {
                             Ok(status) if status.success() => {
