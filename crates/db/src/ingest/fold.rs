@@ -10,34 +10,11 @@ use super::credentials::Tried;
 use super::facts::{IngestFacts, NewAttacker};
 use super::lines::Line;
 use super::lookup::rows_with;
-use super::{SessionFacts, save};
-use crate::bounds::{self, maybe, micros, time};
+use super::save;
+use super::sums::{Open, Row, Seen};
+use crate::bounds::{micros, time};
 use crate::entity::{attacker, attacker_decky, attacker_service, session};
 use crate::{Db, DbError, Session};
-
-/// A row, and whether this batch changed it.
-pub(super) struct Row<M> {
-    pub(super) row: M,
-    pub(super) changed: bool,
-}
-
-/// An attacker with what this batch knows of it.
-pub(super) struct Seen {
-    pub(super) row: attacker::Model,
-    pub(super) services: Vec<Row<attacker_service::Model>>,
-    pub(super) deckies: Vec<Row<attacker_decky::Model>>,
-    /// Commands typed before this batch.
-    pub(super) commands_before: i64,
-    first: Option<NewAttacker>,
-}
-
-/// A session with what it was before this batch.
-pub(super) struct Open {
-    pub(super) row: session::Model,
-    pub(super) changed: bool,
-    new: bool,
-    ended_before: bool,
-}
 
 /// A command typed in this batch.
 pub(super) struct Typed<'l> {
@@ -243,90 +220,6 @@ impl<'l> Fold<'l> {
             }
         }
         Ok(facts)
-    }
-}
-
-impl Seen {
-    fn new(row: attacker::Model, first: Option<NewAttacker>) -> Self {
-        let commands_before = row.command_count;
-        Self { row, services: Vec::new(), deckies: Vec::new(), commands_before, first }
-    }
-
-    /// Adds a line to the attacker, its service and its decky.
-    fn add(&mut self, line: &Line<'_>, now: i64) {
-        let row = &mut self.row;
-        row.event_count += 1;
-        row.first_seen = row.first_seen.min(line.at);
-        row.last_seen = row.last_seen.max(line.at);
-        row.updated_at = now;
-
-        let known = self.services.iter().position(|service| service.row.service == line.service);
-        let at = known.unwrap_or_else(|| {
-            row.service_count += 1;
-            self.services.push(Row {
-                row: attacker_service::Model {
-                    attacker_uuid: row.uuid.clone(),
-                    service: line.service.clone().into_owned(),
-                    interacted: false,
-                    event_count: 0,
-                    first_seen: line.at,
-                    last_seen: line.at,
-                },
-                changed: true,
-            });
-            self.services.len() - 1
-        });
-        let service = &mut self.services[at];
-        service.changed = true;
-        service.row.interacted |= line.log.interaction;
-        service.row.event_count += 1;
-        service.row.first_seen = service.row.first_seen.min(line.at);
-        service.row.last_seen = service.row.last_seen.max(line.at);
-
-        let known = self
-            .deckies
-            .iter()
-            .position(|decky| decky.row.decky == line.decky && decky.row.host_uuid == line.place.0);
-        let at = known.unwrap_or_else(|| {
-            self.deckies.push(Row {
-                row: attacker_decky::Model {
-                    attacker_uuid: row.uuid.clone(),
-                    host_uuid: line.place.0.to_owned(),
-                    decky: line.decky.clone().into_owned(),
-                    ord: row.decky_count,
-                    event_count: 0,
-                    first_seen: line.at,
-                    last_seen: line.at,
-                },
-                changed: true,
-            });
-            row.decky_count += 1;
-            self.deckies.len() - 1
-        });
-        let decky = &mut self.deckies[at];
-        decky.changed = true;
-        decky.row.event_count += 1;
-        decky.row.first_seen = decky.row.first_seen.min(line.at);
-        decky.row.last_seen = decky.row.last_seen.max(line.at);
-    }
-}
-
-impl Open {
-    fn add(&mut self, line: &Line<'_>, facts: &SessionFacts) {
-        let row = &mut self.row;
-        self.changed = true;
-        row.event_count += 1;
-        row.command_count += i64::from(line.log.command.is_some());
-        row.auth_count += i64::from(facts.auth_attempt);
-        row.authenticated |= facts.authenticated;
-        row.started_at = row.started_at.min(line.at);
-        row.last_seen = row.last_seen.max(line.at);
-        if facts.ended {
-            row.ended_at = Some(line.at);
-        }
-        if row.client.is_none() {
-            row.client = maybe(facts.client.as_deref(), bounds::CLIENT);
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod fold;
 mod lines;
 mod lookup;
 mod save;
+mod sums;
 mod types;
 
 pub(crate) use batch::lock;

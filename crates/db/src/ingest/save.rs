@@ -3,7 +3,8 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
 
-use super::fold::{Fold, Open, Typed};
+use super::fold::{Fold, Typed};
+use super::sums::Open;
 use crate::DbError;
 use crate::bounds::{self, COMMANDS_PER_ATTACKER, owned};
 use crate::bulk::{Bulk, placeholders};

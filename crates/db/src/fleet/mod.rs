@@ -1,204 +1,20 @@
 //! The mirror of what is deployed: `fleet_deckies`, and the union of running deckies that the orchestrator and the
 //! planters read. The state file is the source; this table is for readers. Nothing here decides about drift.
 
-use std::fmt;
-use std::str::FromStr;
+mod types;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{ExprTrait, OnConflict, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryTrait,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::bounds::{self, count, json_or_text, json_text, maybe, micros, signed, time};
-use crate::entity::fleet_decky::{Column, Entity, Model};
+use crate::bounds::{self, json_text, maybe, micros, signed};
+use crate::entity::fleet_decky::{Column, Entity};
 use crate::outbox::{self, NewOutbox};
 use crate::{Db, DbError};
 
-/// State of a decky.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words of the spec (fleet 1.5)")]
-pub enum DeckyState {
-    Pending,
-    Running,
-    Failed,
-    TornDown,
-    Degraded,
-    TearingDown,
-    TeardownFailed,
-}
-
-impl DeckyState {
-    /// All states.
-    pub const ALL: [Self; 7] = [
-        Self::Pending,
-        Self::Running,
-        Self::Failed,
-        Self::TornDown,
-        Self::Degraded,
-        Self::TearingDown,
-        Self::TeardownFailed,
-    ];
-
-    /// The word in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Failed => "failed",
-            Self::TornDown => "torn_down",
-            Self::Degraded => "degraded",
-            Self::TearingDown => "tearing_down",
-            Self::TeardownFailed => "teardown_failed",
-        }
-    }
-}
-
-impl fmt::Display for DeckyState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for DeckyState {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| format!("state {text:?} is unknown"))
-    }
-}
-
-/// A decky to mirror.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewFleetDecky {
-    /// Host that runs it; `None` is `local`.
-    pub host_uuid: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// Service slugs.
-    pub services: Vec<String>,
-    /// The whole decky configuration.
-    pub decky_config: Option<Value>,
-    /// Its address.
-    pub decky_ip: Option<String>,
-    /// Its state.
-    pub state: DeckyState,
-    /// What went wrong, if something did.
-    pub last_error: Option<String>,
-    /// Hash of what was deployed.
-    pub compose_hash: Option<String>,
-    /// Generation of the state file that says so.
-    pub generation: u64,
-}
-
-/// A mirrored decky.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FleetDecky {
-    /// Host that runs it.
-    pub host_uuid: String,
-    /// Its name.
-    pub name: String,
-    /// Service slugs: a JSON list, or the text of the column when it is not JSON.
-    pub services: Value,
-    /// The whole decky configuration, likewise.
-    pub decky_config: Option<Value>,
-    /// Its address.
-    pub decky_ip: Option<String>,
-    /// Its state.
-    pub state: DeckyState,
-    /// What went wrong last.
-    pub last_error: Option<String>,
-    /// Hash of what was deployed.
-    pub compose_hash: Option<String>,
-    /// When it was last seen alive.
-    pub last_seen: Option<DateTime<Utc>>,
-    /// When the row changed.
-    pub updated_at: DateTime<Utc>,
-    /// Generation of the state file it was written from.
-    pub generation: u64,
-}
-
-impl FleetDecky {
-    /// `host:name`, the opaque id used everywhere else.
-    pub fn id(&self) -> String {
-        format!("{}:{}", self.host_uuid, self.name)
-    }
-
-    /// The slugs; a column that is not a list counts as no services.
-    pub fn service_slugs(&self) -> Vec<String> {
-        slugs(&self.services)
-    }
-}
-
-/// Where a running decky comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeckySource {
-    /// A `MazeNET` topology.
-    Topology,
-    /// The flat fleet.
-    Fleet,
-    /// A shard on an agent host.
-    Shard,
-}
-
-/// A decky that runs now, whatever deployed it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RunningDecky {
-    /// Opaque id: no foreign key may point at it.
-    pub uuid: String,
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub ip: Option<String>,
-    /// Service slugs.
-    pub services: Vec<String>,
-    /// Where it comes from.
-    pub source: DeckySource,
-    /// Topology, for topology deckies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub topology_id: Option<String>,
-    /// Host that runs it: ask that host's agent.
-    pub host_uuid: String,
-}
-
-/// One change of the mirror.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FleetChange {
-    /// Insert or replace everything but `last_seen`.
-    Upsert(NewFleetDecky),
-    /// Set the state and `last_seen`; `None` leaves the last error alone.
-    State {
-        /// Host.
-        host_uuid: String,
-        /// Decky.
-        name: String,
-        /// New state.
-        state: DeckyState,
-        /// What went wrong.
-        last_error: Option<String>,
-    },
-    /// It was seen as it is: only `last_seen` moves.
-    Seen {
-        /// Host.
-        host_uuid: String,
-        /// Decky.
-        name: String,
-    },
-    /// It is gone.
-    Delete {
-        /// Host.
-        host_uuid: String,
-        /// Decky.
-        name: String,
-    },
-}
+pub use types::{DeckySource, DeckyState, FleetChange, FleetDecky, NewFleetDecky, RunningDecky};
 
 /// The mirror's repository.
 #[derive(Debug, Clone, Copy)]
@@ -383,32 +199,4 @@ async fn upsert(tx: &DatabaseTransaction, decky: &NewFleetDecky, now: i64) -> Re
         .to_owned();
     tx.execute(&insert).await?;
     Ok(1)
-}
-
-fn slugs(services: &Value) -> Vec<String> {
-    let Value::Array(items) = services else { return Vec::new() };
-    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-impl TryFrom<Model> for FleetDecky {
-    type Error = DbError;
-
-    fn try_from(row: Model) -> Result<Self, DbError> {
-        Ok(Self {
-            state: row.state.parse().map_err(|what| DbError::Damaged {
-                table: "fleet_deckies",
-                what: format!("{}:{}: {what}", row.host_uuid, row.name),
-            })?,
-            host_uuid: row.host_uuid,
-            name: row.name,
-            services: json_or_text(row.services),
-            decky_config: row.decky_config.map(json_or_text),
-            decky_ip: row.decky_ip,
-            last_error: row.last_error,
-            compose_hash: row.compose_hash,
-            last_seen: row.last_seen.map(time),
-            updated_at: time(row.updated_at),
-            generation: count(row.generation),
-        })
-    }
 }
