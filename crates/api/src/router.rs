@@ -51,6 +51,8 @@ fn prompt() -> OpenApiRouter<App> {
         .routes(operation!(auth::logout))
         .routes(operation!(auth::stream_token))
         .routes(operation!(users::get_config))
+        .routes(operation!(users::set_deployment_limit))
+        .routes(operation!(users::set_mutation_interval))
         .routes(operation!(users::create_user))
         .routes(operation!(users::delete_user))
         .routes(operation!(users::set_role))

@@ -24,7 +24,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     /// Login name.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub username: String,
     /// Password, at most 72 bytes.
     #[schema(min_length = 1, max_length = 72, format = Password)]
@@ -140,9 +140,6 @@ pub struct ChangePassword {
 impl Check for ChangePassword {
     fn check(&self, errors: &mut Vec<FieldError>) {
         check_password("new_password", &self.new_password, errors);
-        if self.new_password == self.old_password {
-            errors.push(FieldError::new("new_password", "choose another password than the old one"));
-        }
     }
 }
 
@@ -152,6 +149,7 @@ impl Check for ChangePassword {
     responses(
         (status = 200, description = "Changed; log in again", body = Message),
         (status = 401, description = "No valid token, or the old password is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The new password is the old one", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -169,6 +167,9 @@ pub async fn change_password(
     }
     if !app.passwords().verify(&request.old_password, Some(&caller.user.password_hash)).await?.right {
         return Err(Problem::unauthorized("Incorrect password").into());
+    }
+    if request.new_password == request.old_password {
+        return Err(Problem::conflict("choose another password than the old one").into());
     }
     let hash = app.passwords().hash(&request.new_password).await?;
     app.db().await?.users().set_password(caller.uuid(), &hash, false).await?;

@@ -118,7 +118,7 @@ pub async fn deploy(
 /// Removes one decky.
 #[utoipa::path(
     delete, path = "/deckies/{name}", tag = "fleet",
-    params(("name" = String, Path, description = "The decky"), WaitParams),
+    params(("name" = String, Path, description = "The decky", pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"), WaitParams),
     responses(
         (status = 200, description = "Done (with `wait=true`)", body = OperationView),
         (status = 202, description = "Queued for the agent", body = OperationView),

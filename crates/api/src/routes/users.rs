@@ -90,20 +90,48 @@ const GLOBALS_KEY: &str = "config_globals";
 /// Deckies of a deployment until somebody sets another limit.
 const DEFAULT_LIMIT: u32 = 10;
 
-#[derive(Deserialize)]
-struct Limits {
-    deployment_limit: Option<u32>,
+/// Most deckies of a deployment, as a request and on the shelf.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentLimit {
+    /// From 1 to 500.
+    #[schema(minimum = 1, maximum = 500)]
+    pub deployment_limit: u32,
 }
 
-#[derive(Deserialize)]
-struct Globals {
-    global_mutation_interval: Option<String>,
+impl Check for DeploymentLimit {
+    fn check(&self, errors: &mut Vec<FieldError>) {
+        if !(1..=500).contains(&self.deployment_limit) {
+            errors.push(FieldError::new("deployment_limit", "give a number from 1 to 500"));
+        }
+    }
+}
+
+/// Default interval of mutations, as a request and on the shelf.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MutationInterval {
+    /// A number with a unit: m minutes, d days, M months, y or Y years.
+    #[schema(pattern = "^[1-9][0-9]{0,5}[mdMyY]$")]
+    pub global_mutation_interval: String,
+}
+
+impl Check for MutationInterval {
+    fn check(&self, errors: &mut Vec<FieldError>) {
+        let text = self.global_mutation_interval.as_str();
+        let number = text.strip_suffix(['m', 'd', 'M', 'y', 'Y']).unwrap_or_default();
+        let digits = (1..=6).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+        if !digits || number.starts_with('0') {
+            let reason = "give a number and a unit, such as 30m, 1d, 2M or 1y";
+            errors.push(FieldError::new("global_mutation_interval", reason));
+        }
+    }
 }
 
 /// Most deckies of a deployment.
 pub(crate) async fn deployment_limit(db: &decnet_db::Db) -> Result<u32, Failure> {
-    let limits = db.state().get::<Limits>(LIMITS_KEY).await?;
-    Ok(limits.and_then(|limits| limits.deployment_limit).unwrap_or(DEFAULT_LIMIT))
+    let limits = db.state().get::<DeploymentLimit>(LIMITS_KEY).await?;
+    Ok(limits.map_or(DEFAULT_LIMIT, |limits| limits.deployment_limit))
 }
 
 /// The configuration and the caller's role.
@@ -113,7 +141,7 @@ pub(crate) async fn deployment_limit(db: &decnet_db::Db) -> Result<u32, Failure>
 )]
 pub async fn get_config(ViewerUser(caller): ViewerUser, State(app): State<App>) -> Outcome<Json<ConfigView>> {
     let db = app.db().await?;
-    let globals = db.state().get::<Globals>(GLOBALS_KEY).await?;
+    let globals = db.state().get::<MutationInterval>(GLOBALS_KEY).await?;
     let users = if caller.is_admin() {
         let epoch = *app.accounts().changes().borrow();
         let read = async {
@@ -129,10 +157,39 @@ pub async fn get_config(ViewerUser(caller): ViewerUser, State(app): State<App>) 
         username: caller.user.username.clone(),
         deployment_limit: deployment_limit(&db).await?,
         global_mutation_interval: globals
-            .and_then(|globals| globals.global_mutation_interval)
-            .unwrap_or_else(|| "30m".to_owned()),
+            .map_or_else(|| "30m".to_owned(), |globals| globals.global_mutation_interval),
         users,
     }))
+}
+
+/// Sets how many deckies a deployment may have.
+#[utoipa::path(
+    put, path = "/config/deployment-limit", tag = "config", request_body = DeploymentLimit,
+    responses((status = 200, description = "Set", body = Message))
+)]
+pub async fn set_deployment_limit(
+    AdminUser(caller): AdminUser,
+    State(app): State<App>,
+    Body(request): Body<DeploymentLimit>,
+) -> Outcome<Json<Message>> {
+    app.db().await?.state().set(LIMITS_KEY, &request).await?;
+    audit(&caller, "set-deployment-limit", request.deployment_limit);
+    Ok(Message::json("Deployment limit set"))
+}
+
+/// Sets the interval of mutations where a decky has none of its own.
+#[utoipa::path(
+    put, path = "/config/global-mutation-interval", tag = "config", request_body = MutationInterval,
+    responses((status = 200, description = "Set", body = Message))
+)]
+pub async fn set_mutation_interval(
+    AdminUser(caller): AdminUser,
+    State(app): State<App>,
+    Body(request): Body<MutationInterval>,
+) -> Outcome<Json<Message>> {
+    app.db().await?.state().set(GLOBALS_KEY, &request).await?;
+    audit(&caller, "set-mutation-interval", &request.global_mutation_interval);
+    Ok(Message::json("Mutation interval set"))
 }
 
 /// An account to make.
@@ -140,7 +197,7 @@ pub async fn get_config(ViewerUser(caller): ViewerUser, State(app): State<App>) 
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     /// Login name.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub username: String,
     /// First password: 12 characters to 72 bytes.
     #[schema(min_length = 12, max_length = 72, format = Password)]

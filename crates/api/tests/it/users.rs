@@ -71,6 +71,40 @@ async fn one_administrator_always_remains() {
 }
 
 #[tokio::test]
+async fn an_administrator_sets_limits() {
+    let world = World::new().await;
+    let admin = world.login(ADMIN).await;
+    let put = async |what: &str, body: Value| {
+        let path = format!("/api/v1/config/{what}");
+        world.request(Method::PUT, &path, Some(&admin)).json(&body).send().await.unwrap().status()
+    };
+    for (value, status) in [(0, 400), (501, 400), (1, 200), (500, 200)] {
+        assert_eq!(put("deployment-limit", json!({"deployment_limit": value})).await, status, "{value}");
+    }
+    for (value, status) in [
+        ("0m", 400),
+        ("30", 400),
+        ("m", 400),
+        ("1h", 400),
+        ("1.5d", 400),
+        ("-1m", 400),
+        ("2M", 200),
+        ("45m", 200),
+    ] {
+        assert_eq!(
+            put("global-mutation-interval", json!({"global_mutation_interval": value})).await,
+            status,
+            "{value}"
+        );
+    }
+    let config = world.get_json("/api/v1/config", &admin).await;
+    assert_eq!(
+        (&config["deployment_limit"], &config["global_mutation_interval"]),
+        (&json!(500), &json!("45m"))
+    );
+}
+
+#[tokio::test]
 async fn a_viewer_sees_no_accounts() {
     let world = World::new().await;
     let config = world.get_json("/api/v1/config", &world.login(VIEWER).await).await;
