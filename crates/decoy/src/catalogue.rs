@@ -2,7 +2,7 @@
 //!
 //! One line here and one module is all that a new protocol needs.
 
-use crate::{http, redis, service::Build, ssh};
+use crate::{http, imap, redis, service::Build, ssh};
 
 /// One service of the table.
 pub struct Entry {
@@ -19,6 +19,7 @@ pub const SERVICES: &[Entry] = &[
     Entry { slug: "ssh", ports: &[22], build: ssh::build },
     Entry { slug: "http", ports: &[80], build: http::build },
     Entry { slug: "redis", ports: &[6379], build: redis::build },
+    Entry { slug: "imap", ports: &[143], build: imap::build },
 ];
 
 /// The service of this slug.

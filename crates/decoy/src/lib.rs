@@ -12,6 +12,7 @@ pub mod document;
 pub mod health;
 pub mod host;
 pub mod http;
+pub mod imap;
 pub mod listener;
 pub mod output;
 pub mod persona;

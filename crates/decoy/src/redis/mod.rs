@@ -111,6 +111,7 @@ fn server(context: &ServiceContext) -> Result<Shared, BuildError> {
             command: "get".to_owned(),
             resp: 2,
             lib: Default::default(),
+            resident: true,
         };
         clients.insert(3 + at as u64 * 2, client);
     }
@@ -175,6 +176,7 @@ impl Redis {
             command: "NULL".to_owned(),
             resp: 2,
             lib: Default::default(),
+            resident: false,
         };
         shared.clients.insert(id, client);
         Session { id, authenticated: shared.config.get("requirepass").is_empty(), ..Session::default() }

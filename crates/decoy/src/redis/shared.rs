@@ -42,6 +42,8 @@ pub struct Client {
     pub resp: u8,
     /// `lib-name`, `lib-ver`.
     pub lib: [String; 2],
+    /// An application of the machine itself.
+    pub resident: bool,
 }
 
 /// Role in replication.

@@ -315,8 +315,7 @@ fn every_listed_command_is_answered() {
     let mut bench = Bench::new("debian", &[]);
     for line in include_str!("commands.tsv").lines() {
         let mut columns = line.split('\t');
-        let (name, arity) =
-            (columns.next().unwrap(), columns.next().unwrap().parse::<usize>().unwrap_or(1));
+        let (name, arity) = (columns.next().unwrap(), columns.next().unwrap().parse::<usize>().unwrap_or(1));
         let request = format!("{name} {}", "1 ".repeat(arity.saturating_sub(1).max(2)));
         let reply = bench.run(&request);
         assert!(!reply.contains("unknown command"), "{request}: {reply}");

@@ -1,0 +1,355 @@
+//! Commands on mailboxes: SELECT, LIST, STATUS, CREATE and their relatives, APPEND.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use imap_codec::imap_types::{
+    command::CommandBody,
+    extensions::binary::LiteralOrLiteral8,
+    flag::Flag,
+    mailbox::{ListMailbox, Mailbox as Name},
+    status::StatusDataItemName,
+};
+
+use super::{
+    describe::string,
+    mailbox::{Mailbox, Refused, canonical},
+    messages,
+    persona::TOOK,
+    session::{Fact, Selected, Session, Step},
+    world::World,
+};
+
+/// Name of a mailbox as text.
+pub fn name_of(name: &Name<'_>) -> String {
+    match name {
+        Name::Inbox => "INBOX".to_owned(),
+        Name::Other(other) => String::from_utf8_lossy(other.as_ref()).into_owned(),
+    }
+}
+
+/// A name as LIST prints it.
+fn shown(name: &str) -> String {
+    let plain =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/&+,=".contains(&b));
+    if plain { name.to_owned() } else { string(name.as_bytes()) }
+}
+
+/// Runs a command of this family; false if it is none.
+pub fn run(
+    session: &mut Session,
+    world: &mut World,
+    tag: &str,
+    body: &CommandBody<'_>,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) -> bool {
+    match body {
+        CommandBody::Select { mailbox } => select(session, world, tag, &name_of(mailbox), false, now, step),
+        CommandBody::Examine { mailbox } => select(session, world, tag, &name_of(mailbox), true, now, step),
+        CommandBody::List { reference, mailbox_wildcard } => {
+            list(session, world, tag, &name_of(reference), &pattern(mailbox_wildcard), false, now, step);
+        }
+        CommandBody::Lsub { reference, mailbox_wildcard } => {
+            list(session, world, tag, &name_of(reference), &pattern(mailbox_wildcard), true, now, step);
+        }
+        CommandBody::Status { mailbox, item_names } => {
+            status(session, world, tag, &name_of(mailbox), item_names, now, step);
+        }
+        CommandBody::Append { mailbox, flags, date, message } => {
+            let raw = match message {
+                LiteralOrLiteral8::Literal(literal) => literal.as_ref().to_vec(),
+                LiteralOrLiteral8::Literal8(literal) => literal.data.to_vec(),
+            };
+            let at = date.as_ref().map_or(now, |date| date.as_ref().to_utc());
+            append(session, world, tag, &name_of(mailbox), flags, &raw, at, now, step);
+        }
+        CommandBody::Create { mailbox } => {
+            let name = name_of(mailbox);
+            let result =
+                account(session, world, now, |account| account.create(name.trim_end_matches('.'), now));
+            finish(tag, "Create", &name, result, step);
+        }
+        CommandBody::Delete { mailbox } => {
+            let name = name_of(mailbox);
+            if session.selected.as_ref().is_some_and(|selected| selected.name == name) {
+                session.selected = None;
+                step.line("* OK [CLOSED] Mailbox closed.");
+            }
+            let result = account(session, world, now, |account| account.delete(&name));
+            finish(tag, "Delete", &name, result, step);
+        }
+        CommandBody::Rename { from, to } => {
+            let (from, to) = (name_of(from), name_of(to));
+            let result = account(session, world, now, |account| account.rename(&from, &to));
+            finish(tag, "Rename", &from, result, step);
+        }
+        CommandBody::Subscribe { mailbox } => {
+            subscribe(session, world, tag, &name_of(mailbox), true, now, step);
+        }
+        CommandBody::Unsubscribe { mailbox } => {
+            subscribe(session, world, tag, &name_of(mailbox), false, now, step);
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn account<R>(
+    session: &Session,
+    world: &mut World,
+    now: DateTime<Utc>,
+    act: impl FnOnce(&mut super::mailbox::Account) -> Result<R, Refused>,
+) -> Result<R, Refused> {
+    let login = session.user.as_deref().unwrap_or_default();
+    world.account(login, now).map_or(Err(Refused::Missing), act)
+}
+
+/// A refusal in Dovecot's words.
+pub fn refusal(refused: Refused, name: &str) -> String {
+    match refused {
+        Refused::Missing => format!("Mailbox doesn't exist: {name}"),
+        Refused::Exists => "[ALREADYEXISTS] Mailbox already exists".to_owned(),
+        Refused::Inbox => "INBOX can't be deleted".to_owned(),
+        Refused::Quota => "[OVERQUOTA] Quota exceeded (mailbox for user is full)".to_owned(),
+    }
+}
+
+fn finish(tag: &str, what: &str, name: &str, result: Result<(), Refused>, step: &mut Step) {
+    match result {
+        Ok(()) => step.line(format!("{tag} OK {what} completed {TOOK}")),
+        Err(Refused::Missing) => {
+            step.line(format!("{tag} NO [NONEXISTENT] Mailbox doesn't exist: {name} {TOOK}"));
+        }
+        Err(refused) => step.line(format!("{tag} NO {} {TOOK}", refusal(refused, name))),
+    }
+}
+
+fn select(
+    session: &mut Session,
+    world: &mut World,
+    tag: &str,
+    name: &str,
+    read_only: bool,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) {
+    if session.selected.take().is_some() {
+        step.line("* OK [CLOSED] Previous mailbox closed.");
+    }
+    let login = session.user.clone().unwrap_or_default();
+    let Some(mailbox) = world.account(&login, now).and_then(|account| account.get_mut(name)) else {
+        step.line(format!("{tag} NO Mailbox doesn't exist: {name} {TOOK}"));
+        return;
+    };
+    let uids: Vec<u32> = mailbox.messages.iter().map(|message| message.uid).collect();
+    let recent: BTreeSet<u32> =
+        mailbox.messages.iter().filter(|message| message.recent).map(|message| message.uid).collect();
+    step.line(format!("* FLAGS ({})", mailbox.flag_names()));
+    if read_only {
+        step.line("* OK [PERMANENTFLAGS ()] Read-only mailbox.");
+    } else {
+        step.line(format!("* OK [PERMANENTFLAGS ({} \\*)] Flags permitted.", mailbox.flag_names()));
+        // Only a session that may change the mailbox takes the newness away.
+        mailbox.messages.iter_mut().for_each(|message| message.recent = false);
+    }
+    step.line(format!("* {} EXISTS", uids.len()));
+    step.line(format!("* {} RECENT", recent.len()));
+    if let Some(at) = mailbox.messages.iter().position(|message| !message.has("\\Seen")) {
+        step.line(format!("* OK [UNSEEN {}] First unseen.", at + 1));
+    }
+    step.line(format!("* OK [UIDVALIDITY {}] UIDs valid", mailbox.validity));
+    step.line(format!("* OK [UIDNEXT {}] Predicted next UID", mailbox.next));
+    let (access, word) = if read_only { ("READ-ONLY", "Examine") } else { ("READ-WRITE", "Select") };
+    step.line(format!("{tag} OK [{access}] {word} completed {TOOK}"));
+    session.selected = Some(Selected { name: canonical(name).to_owned(), read_only, uids, recent });
+}
+
+fn pattern(wildcard: &ListMailbox<'_>) -> String {
+    match wildcard {
+        ListMailbox::Token(token) => String::from_utf8_lossy(token.as_ref()).into_owned(),
+        ListMailbox::String(text) => String::from_utf8_lossy(text.as_ref()).into_owned(),
+    }
+}
+
+/// `*` matches anything, `%` anything but a separator.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    // `reach[j]`: the pattern so far matches the first j bytes of the name.
+    let mut reach = vec![false; name.len() + 1];
+    if let Some(first) = reach.first_mut() {
+        *first = true;
+    }
+    for symbol in pattern {
+        let mut next = vec![false; name.len() + 1];
+        for at in 0..=name.len() {
+            let here = reach.get(at).copied().unwrap_or(false);
+            let before = at.checked_sub(1).and_then(|before| name.get(before)).copied();
+            let hit = match symbol {
+                b'*' => here || (at > 0 && next.get(at - 1).copied().unwrap_or(false)),
+                b'%' => {
+                    here || (at > 0 && next.get(at - 1).copied().unwrap_or(false) && before != Some(b'.'))
+                }
+                literal => at > 0 && reach.get(at - 1).copied().unwrap_or(false) && before == Some(*literal),
+            };
+            if let Some(slot) = next.get_mut(at) {
+                *slot = hit;
+            }
+        }
+        reach = next;
+    }
+    reach.last().copied().unwrap_or(false)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of the command")]
+fn list(
+    session: &Session,
+    world: &mut World,
+    tag: &str,
+    reference: &str,
+    pattern: &str,
+    subscribed: bool,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) {
+    let word = if subscribed { "LSUB" } else { "LIST" };
+    let done = if subscribed { "Lsub" } else { "List" };
+    let reference = if reference == "INBOX" { "" } else { reference };
+    if pattern.is_empty() && !subscribed {
+        step.line("* LIST (\\Noselect) \".\" \"\"");
+        step.line(format!("{tag} OK List completed {TOOK}"));
+        return;
+    }
+    // Names are short; an endless pattern is nobody's wish.
+    let wanted: String = format!("{reference}{pattern}").chars().take(512).collect();
+    let login = session.user.as_deref().unwrap_or_default();
+    if let Some(account) = world.account(login, now) {
+        let hit = |name: &str| {
+            if name == "INBOX" {
+                matches(wanted.to_uppercase().as_bytes(), name.as_bytes())
+            } else {
+                matches(wanted.as_bytes(), name.as_bytes())
+            }
+        };
+        // Dovecot lists INBOX last.
+        let mut names: Vec<(&str, &Mailbox)> = account
+            .iter()
+            .filter(|(name, mailbox)| hit(name) && (!subscribed || mailbox.subscribed))
+            .collect();
+        names.sort_by_key(|(name, _)| *name == "INBOX");
+        for (name, mailbox) in names {
+            let mut flags: Vec<&str> = Vec::new();
+            if !subscribed {
+                flags.push(if account.has_children(name) { "\\HasChildren" } else { "\\HasNoChildren" });
+            }
+            flags.extend(mailbox.special_use);
+            step.line(format!("* {word} ({}) \".\" {}", flags.join(" "), shown(name)));
+        }
+    }
+    step.line(format!("{tag} OK {done} completed {TOOK}"));
+}
+
+fn status(
+    session: &Session,
+    world: &mut World,
+    tag: &str,
+    name: &str,
+    items: &[StatusDataItemName],
+    now: DateTime<Utc>,
+    step: &mut Step,
+) {
+    let login = session.user.as_deref().unwrap_or_default();
+    let Some(mailbox) = world.account(login, now).and_then(|account| account.get(name)) else {
+        step.line(format!("{tag} NO Mailbox doesn't exist: {name} {TOOK}"));
+        return;
+    };
+    let mut out = Vec::new();
+    // Dovecot answers in its own order.
+    let has = |item: &StatusDataItemName| items.contains(item);
+    if has(&StatusDataItemName::Messages) {
+        out.push(format!("MESSAGES {}", mailbox.messages.len()));
+    }
+    if has(&StatusDataItemName::Recent) {
+        out.push(format!("RECENT {}", mailbox.messages.iter().filter(|message| message.recent).count()));
+    }
+    if has(&StatusDataItemName::UidNext) {
+        out.push(format!("UIDNEXT {}", mailbox.next));
+    }
+    if has(&StatusDataItemName::UidValidity) {
+        out.push(format!("UIDVALIDITY {}", mailbox.validity));
+    }
+    if has(&StatusDataItemName::Unseen) {
+        out.push(format!("UNSEEN {}", mailbox.unseen()));
+    }
+    step.line(format!("* STATUS {} ({})", shown(canonical(name)), out.join(" ")));
+    let selected = session.selected.as_ref().is_some_and(|selected| selected.name == canonical(name));
+    let note = if selected { "[CLIENTBUG] Status on selected mailbox completed" } else { "Status completed" };
+    step.line(format!("{tag} OK {note} {TOOK}"));
+}
+
+fn subscribe(
+    session: &Session,
+    world: &mut World,
+    tag: &str,
+    name: &str,
+    on: bool,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) {
+    let word = if on { "Subscribe" } else { "Unsubscribe" };
+    let login = session.user.as_deref().unwrap_or_default();
+    match world.account(login, now).and_then(|account| account.get_mut(name)) {
+        Some(mailbox) => {
+            mailbox.subscribed = on;
+            step.line(format!("{tag} OK {word} completed {TOOK}"));
+        }
+        None => step.line(format!("{tag} NO Mailbox doesn't exist: {name} {TOOK}")),
+    }
+}
+
+/// Flags as they are kept.
+pub fn flag_set(flags: &[Flag<'_>]) -> BTreeSet<String> {
+    flags.iter().map(ToString::to_string).filter(|flag| flag.len() <= 100).collect()
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of the command")]
+fn append(
+    session: &mut Session,
+    world: &mut World,
+    tag: &str,
+    name: &str,
+    flags: &[Flag<'_>],
+    raw: &[u8],
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) {
+    step.facts.push(Fact::Appended { mailbox: name.to_owned(), raw: raw.to_vec() });
+    match account(session, world, now, |account| account.append(name, raw, at, now, flag_set(flags))) {
+        Ok((validity, uid)) => {
+            messages::sync(session, world, now, false, step);
+            step.line(format!("{tag} OK [APPENDUID {validity} {uid}] Append completed {TOOK}"));
+        }
+        Err(Refused::Missing) => {
+            step.line(format!("{tag} NO [TRYCREATE] Mailbox doesn't exist: {name} {TOOK}"));
+        }
+        Err(refused) => step.line(format!("{tag} NO {} {TOOK}", refusal(refused, name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn list_patterns() {
+        for (pattern, name, want) in [
+            ("*", "A.B", true),
+            ("%", "A.B", false),
+            ("%", "A", true),
+            ("A.%", "A.B", true),
+            ("A*", "A.B", true),
+            ("", "A", false),
+            ("%.%", "A.B", true),
+        ] {
+            assert_eq!(super::matches(pattern.as_bytes(), name.as_bytes()), want, "{pattern} {name}");
+        }
+    }
+}

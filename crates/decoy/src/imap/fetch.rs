@@ -1,0 +1,173 @@
+//! FETCH: data items of messages in Dovecot's form, sections and partial ranges included.
+
+use std::num::NonZeroU32;
+
+use imap_codec::imap_types::{
+    core::AString,
+    fetch::{MacroOrMessageDataItemNames, MessageDataItemName, Section},
+};
+
+use super::{
+    describe::{envelope, structure},
+    mailbox::Message,
+    part::{Part, fields},
+};
+
+/// What one message gave.
+pub struct Fetched {
+    /// The items, without the outer parentheses.
+    pub items: Vec<Vec<u8>>,
+    /// Content was read, so that the message is now seen unless it was only peeked at.
+    pub seen: bool,
+    /// Content was read in any way.
+    pub read: bool,
+}
+
+/// Items with macros expanded; `UID` first when the command is UID FETCH.
+pub fn items<'n>(names: &'n MacroOrMessageDataItemNames<'n>, uid: bool) -> Vec<MessageDataItemName<'n>> {
+    let mut list: Vec<MessageDataItemName<'n>> = match names {
+        MacroOrMessageDataItemNames::Macro(shorthand) => shorthand.expand(),
+        MacroOrMessageDataItemNames::MessageDataItemNames(list) => list.clone(),
+    };
+    if uid && !list.contains(&MessageDataItemName::Uid) {
+        list.insert(0, MessageDataItemName::Uid);
+    }
+    list
+}
+
+/// Fetches items of a message; `None` for an item that is not served.
+pub fn fetch(message: &Message, names: &[MessageDataItemName<'_>], recent: bool) -> Option<Fetched> {
+    let raw = &*message.raw;
+    // Parsing is only worth it for items that look inside.
+    let mut parsed: Option<Part> = None;
+    let mut part = || parsed.get_or_insert_with(|| Part::of_message(raw)).clone();
+    let mut out = Fetched { items: Vec::new(), seen: false, read: false };
+    for name in names {
+        let item = match name {
+            MessageDataItemName::Flags => format!("FLAGS ({})", message.flag_list(recent)).into_bytes(),
+            MessageDataItemName::Uid => format!("UID {}", message.uid).into_bytes(),
+            MessageDataItemName::InternalDate => {
+                format!("INTERNALDATE \"{}\"", message.at.format("%d-%b-%Y %H:%M:%S +0000")).into_bytes()
+            }
+            MessageDataItemName::Rfc822Size => format!("RFC822.SIZE {}", raw.len()).into_bytes(),
+            MessageDataItemName::Envelope => {
+                format!("ENVELOPE {}", envelope(raw, Part::slice(raw, &part().header))).into_bytes()
+            }
+            MessageDataItemName::Body => format!("BODY {}", structure(raw, &part(), false)).into_bytes(),
+            MessageDataItemName::BodyStructure => {
+                format!("BODYSTRUCTURE {}", structure(raw, &part(), true)).into_bytes()
+            }
+            MessageDataItemName::Rfc822 => {
+                (out.seen, out.read) = (true, true);
+                literal("RFC822", raw)
+            }
+            MessageDataItemName::Rfc822Header => literal("RFC822.HEADER", Part::slice(raw, &part().header)),
+            MessageDataItemName::Rfc822Text => {
+                (out.seen, out.read) = (true, true);
+                literal("RFC822.TEXT", Part::slice(raw, &part().body))
+            }
+            MessageDataItemName::BodyExt { section, partial, peek } => {
+                out.seen |= !peek;
+                out.read |= reads_content(section.as_ref());
+                let (label, bytes) = section_bytes(raw, &part(), section.as_ref());
+                body_item(&label, &bytes, *partial)
+            }
+            _ => return None,
+        };
+        out.items.push(item);
+    }
+    Some(out)
+}
+
+fn reads_content(section: Option<&Section<'_>>) -> bool {
+    !matches!(
+        section,
+        Some(
+            Section::Header(_) | Section::HeaderFields(..) | Section::HeaderFieldsNot(..) | Section::Mime(_)
+        )
+    )
+}
+
+fn literal(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut out = format!("{name} {{{}}}\r\n", bytes.len()).into_bytes();
+    out.extend_from_slice(bytes);
+    out
+}
+
+fn body_item(label: &str, bytes: &[u8], partial: Option<(u32, NonZeroU32)>) -> Vec<u8> {
+    let Some((start, count)) = partial else { return literal(&format!("BODY[{label}]"), bytes) };
+    let from = usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len());
+    let to = from.saturating_add(usize::try_from(count.get()).unwrap_or(usize::MAX)).min(bytes.len());
+    literal(&format!("BODY[{label}]<{start}>"), bytes.get(from..to).unwrap_or_default())
+}
+
+/// Label and bytes of a section.
+fn section_bytes(raw: &[u8], whole: &Part, section: Option<&Section<'_>>) -> (String, Vec<u8>) {
+    let Some(section) = section else { return (String::new(), raw.to_vec()) };
+    let path = |part: &imap_codec::imap_types::fetch::Part| -> Vec<u32> {
+        part.0.as_ref().iter().map(|number| number.get()).collect()
+    };
+    let label = |numbers: &[u32], tail: &str| {
+        let mut words: Vec<String> = numbers.iter().map(u32::to_string).collect();
+        if !tail.is_empty() {
+            words.push(tail.to_owned());
+        }
+        words.join(".")
+    };
+    // HEADER and TEXT of a numbered part speak of the message that it wraps.
+    let inner = |numbers: &[u32]| -> Option<&Part> {
+        if numbers.is_empty() {
+            Some(whole)
+        } else {
+            whole.find(numbers).filter(|part| part.is_message())?.children.first()
+        }
+    };
+    match section {
+        Section::Part(part) => {
+            let numbers = path(part);
+            let bytes = whole.find(&numbers).map(|part| Part::slice(raw, &part.body).to_vec());
+            (label(&numbers, ""), bytes.unwrap_or_default())
+        }
+        Section::Mime(part) => {
+            let numbers = path(part);
+            let bytes = whole.find(&numbers).map(|part| Part::slice(raw, &part.header).to_vec());
+            (label(&numbers, "MIME"), bytes.unwrap_or_default())
+        }
+        Section::Header(part) => {
+            let numbers = part.as_ref().map(path).unwrap_or_default();
+            let bytes = inner(&numbers).map(|part| Part::slice(raw, &part.header).to_vec());
+            (label(&numbers, "HEADER"), bytes.unwrap_or_default())
+        }
+        Section::Text(part) => {
+            let numbers = part.as_ref().map(path).unwrap_or_default();
+            let bytes = inner(&numbers).map(|part| Part::slice(raw, &part.body).to_vec());
+            (label(&numbers, "TEXT"), bytes.unwrap_or_default())
+        }
+        Section::HeaderFields(part, names) | Section::HeaderFieldsNot(part, names) => {
+            let wanted = matches!(section, Section::HeaderFields(..));
+            let numbers = part.as_ref().map(path).unwrap_or_default();
+            let listed: Vec<String> =
+                names.as_ref().iter().map(|name| astring(name).to_uppercase()).collect();
+            let tail = format!(
+                "{} ({})",
+                if wanted { "HEADER.FIELDS" } else { "HEADER.FIELDS.NOT" },
+                listed.join(" ")
+            );
+            let mut bytes = Vec::new();
+            if let Some(part) = inner(&numbers) {
+                for (name, field) in fields(Part::slice(raw, &part.header)) {
+                    if listed.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name)) == wanted {
+                        bytes.extend_from_slice(field);
+                    }
+                }
+                bytes.extend_from_slice(b"\r\n");
+            }
+            (label(&numbers, &tail), bytes)
+        }
+    }
+}
+
+/// An astring as text.
+pub fn astring(text: &AString<'_>) -> String {
+    String::from_utf8_lossy(text.as_ref()).into_owned()
+}

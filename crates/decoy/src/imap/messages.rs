@@ -1,0 +1,456 @@
+//! Commands on messages of the selected mailbox: FETCH, STORE, SEARCH, SORT, COPY, MOVE, EXPUNGE, CLOSE.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use imap_codec::imap_types::{
+    command::CommandBody,
+    core::Charset,
+    extensions::sort::SortCriterion,
+    fetch::MacroOrMessageDataItemNames,
+    flag::{Flag, StoreResponse, StoreType},
+    search::SearchKey,
+    sequence::SequenceSet,
+};
+use mail_parser::MessageParser;
+
+use super::{
+    boxes::{flag_set, name_of, refusal},
+    fetch,
+    mailbox::{Mailbox, Message},
+    persona::TOOK,
+    search::{self, Place},
+    session::{Fact, Selected, Session, Step},
+    world::World,
+};
+
+/// Reads of one command that are reported one by one.
+const READS_MAX: usize = 50;
+
+/// The selected mailbox while a command runs.
+struct View<'a> {
+    selected: &'a mut Selected,
+    mailbox: &'a mut Mailbox,
+    now: DateTime<Utc>,
+}
+
+impl View<'_> {
+    /// `(sequence number, id)` of the messages in a set; `None` if the set names numbers that do not exist.
+    fn pick(&self, set: &SequenceSet, uid: bool) -> Option<Vec<(u32, u32)>> {
+        let last = u32::try_from(self.selected.uids.len()).unwrap_or(u32::MAX);
+        let last_uid = self.selected.uids.last().copied().unwrap_or(0);
+        if !uid && search::highest(set) > last {
+            return None;
+        }
+        let numbered = (1..).zip(&self.selected.uids);
+        Some(
+            numbered
+                .filter(|(number, id)| {
+                    if uid {
+                        search::contains(set, **id, last_uid)
+                    } else {
+                        search::contains(set, *number, last)
+                    }
+                })
+                .map(|(number, id)| (number, *id))
+                .collect(),
+        )
+    }
+
+    fn recent(&self, uid: u32) -> bool {
+        self.selected.recent.contains(&uid)
+    }
+
+    fn hits(&self, keys: &[SearchKey<'_>]) -> Vec<(u32, &Message)> {
+        let last = u32::try_from(self.selected.uids.len()).unwrap_or(u32::MAX);
+        let last_uid = self.selected.uids.last().copied().unwrap_or(0);
+        let numbered =
+            (1..).zip(&self.selected.uids).filter_map(|(number, id)| Some((number, self.mailbox.get(*id)?)));
+        numbered
+            .filter(|(number, message)| {
+                let place = Place {
+                    number: *number,
+                    last,
+                    last_uid,
+                    recent: self.recent(message.uid),
+                    now: self.now,
+                };
+                search::matches(keys, message, place)
+            })
+            .collect()
+    }
+}
+
+/// Runs a command of this family; false if it is none.
+pub fn run(
+    session: &mut Session,
+    world: &mut World,
+    tag: &str,
+    body: &CommandBody<'_>,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) -> bool {
+    let name = body.name().to_uppercase();
+    if !matches!(
+        body,
+        CommandBody::Fetch { .. }
+            | CommandBody::Store { .. }
+            | CommandBody::Search { .. }
+            | CommandBody::Sort { .. }
+            | CommandBody::Copy { .. }
+            | CommandBody::Move { .. }
+            | CommandBody::Expunge
+            | CommandBody::ExpungeUid { .. }
+            | CommandBody::Check
+            | CommandBody::Close
+            | CommandBody::Unselect
+    ) {
+        return false;
+    }
+    let login = session.user.clone().unwrap_or_default();
+    let Some(mut selected) = session.selected.take() else {
+        session.refused(tag, "No mailbox selected", step);
+        return true;
+    };
+    if matches!(body, CommandBody::Close | CommandBody::Unselect) {
+        if matches!(body, CommandBody::Close)
+            && !selected.read_only
+            && let Some(mailbox) =
+                world.account(&login, now).and_then(|account| account.get_mut(&selected.name))
+        {
+            mailbox.messages.retain(|message| !message.has("\\Deleted"));
+        }
+        step.line(format!(
+            "{tag} OK {} completed {TOOK}",
+            if matches!(body, CommandBody::Close) { "Close" } else { "Unselect" }
+        ));
+        return true;
+    }
+    if let CommandBody::Copy { sequence_set, mailbox, uid }
+    | CommandBody::Move { sequence_set, mailbox, uid } = body
+    {
+        let moving = matches!(body, CommandBody::Move { .. });
+        let outcome =
+            copy(world, &login, &mut selected, sequence_set, &name_of(mailbox), *uid, moving, now, step);
+        session.selected = Some(selected);
+        finish(session, world, tag, &name, *uid, outcome, now, step);
+        return true;
+    }
+    let outcome = match world.account(&login, now).and_then(|account| account.get_mut(&selected.name)) {
+        None => Err("Mailbox was deleted under you".to_owned()),
+        Some(mailbox) => {
+            let mut view = View { selected: &mut selected, mailbox, now };
+            match body {
+                CommandBody::Fetch { sequence_set, macro_or_item_names, uid } => {
+                    fetch_command(&mut view, sequence_set, macro_or_item_names, *uid, step)
+                }
+                CommandBody::Store { sequence_set, kind, response, flags, uid } => {
+                    store(&mut view, sequence_set, *kind, *response, flags, *uid, step)
+                }
+                CommandBody::Search { charset, criteria, uid } => {
+                    search_command(&view, charset.as_ref(), criteria.as_ref(), *uid, step)
+                }
+                CommandBody::Sort { sort_criteria, search_criteria, charset, uid } => {
+                    sort(&view, Some(charset), sort_criteria.as_ref(), search_criteria.as_ref(), *uid, step)
+                }
+                CommandBody::Expunge => Ok(expunge(&mut view, None, step)),
+                CommandBody::ExpungeUid { sequence_set } => Ok(expunge(&mut view, Some(sequence_set), step)),
+                _ => Ok("Check completed".to_owned()),
+            }
+        }
+    };
+    session.selected = Some(selected);
+    let uid = matches!(
+        body,
+        CommandBody::Fetch { uid: true, .. }
+            | CommandBody::Store { uid: true, .. }
+            | CommandBody::Search { uid: true, .. }
+            | CommandBody::Sort { uid: true, .. }
+    );
+    finish(session, world, tag, &name, uid, outcome, now, step);
+    true
+}
+
+/// Ends a command: news that may be told now, and its result.
+#[expect(clippy::too_many_arguments, reason = "the parts of the answer")]
+fn finish(
+    session: &mut Session,
+    world: &mut World,
+    tag: &str,
+    name: &str,
+    uid: bool,
+    outcome: Result<String, String>,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) {
+    // Sequence numbers must not shift under commands that use them (RFC 3501, 7.4.1).
+    let may_expunge = uid || !matches!(name, "FETCH" | "STORE" | "SEARCH");
+    sync(session, world, now, may_expunge, step);
+    match outcome {
+        Ok(text) => step.line(format!("{tag} OK {text} {TOOK}")),
+        Err(text) if text.starts_with("NO ") => step.line(format!("{tag} {text} {TOOK}")),
+        Err(text) => {
+            let name = if uid { format!("UID {name}") } else { name.to_owned() };
+            session.refused(tag, &format!("Error in IMAP command {name}: {text}"), step);
+        }
+    }
+}
+
+/// Tells the client what has changed in the selected mailbox.
+pub fn sync(
+    session: &mut Session,
+    world: &mut World,
+    now: DateTime<Utc>,
+    may_expunge: bool,
+    step: &mut Step,
+) {
+    let login = session.user.clone().unwrap_or_default();
+    let Some(selected) = session.selected.as_mut() else { return };
+    let Some(mailbox) = world.account(&login, now).and_then(|account| account.get_mut(&selected.name)) else {
+        return;
+    };
+    if may_expunge {
+        let mut number = 1;
+        let (mailbox, recent, out) = (&*mailbox, &mut selected.recent, &mut *step);
+        selected.uids.retain(|uid| {
+            let there = mailbox.get(*uid).is_some();
+            if there {
+                number += 1;
+            } else {
+                recent.remove(uid);
+                out.line(format!("* {number} EXPUNGE"));
+            }
+            there
+        });
+    }
+    let last = selected.uids.last().copied().unwrap_or(0);
+    let mut grew = false;
+    for message in mailbox.messages.iter_mut().filter(|message| message.uid > last) {
+        selected.uids.push(message.uid);
+        if message.recent {
+            selected.recent.insert(message.uid);
+            message.recent &= selected.read_only;
+        }
+        grew = true;
+    }
+    if grew {
+        step.line(format!("* {} EXISTS", selected.uids.len()));
+        step.line(format!("* {} RECENT", selected.recent.len()));
+    }
+}
+
+fn fetch_command(
+    view: &mut View<'_>,
+    set: &SequenceSet,
+    names: &MacroOrMessageDataItemNames<'_>,
+    uid: bool,
+    step: &mut Step,
+) -> Result<String, String> {
+    let picked = view.pick(set, uid).ok_or("Invalid messageset")?;
+    let names = fetch::items(names, uid);
+    for (number, id) in picked {
+        let recent = view.recent(id);
+        let Some(message) = view.mailbox.get(id) else { continue };
+        let mut fetched = fetch::fetch(message, &names, recent).ok_or("Unknown parameter")?;
+        if fetched.read && step.facts.len() <= READS_MAX {
+            let subject = MessageParser::default()
+                .parse_headers(&*message.raw)
+                .and_then(|parsed| parsed.subject().map(str::to_owned))
+                .unwrap_or_default();
+            step.facts.push(Fact::Read { mailbox: view.selected.name.clone(), uid: id, subject });
+        }
+        if fetched.seen
+            && !view.selected.read_only
+            && !message.has("\\Seen")
+            && let Some(message) = view.mailbox.get_mut(id)
+        {
+            message.flags.insert("\\Seen".to_owned());
+            let flags = format!("FLAGS ({})", message.flag_list(recent)).into_bytes();
+            // FETCH FLAGS asked for in the same command already shows the new state.
+            fetched.items.retain(|item| !item.starts_with(b"FLAGS ("));
+            let at = usize::from(uid).min(fetched.items.len());
+            fetched.items.insert(at, flags);
+        }
+        let mut line = format!("* {number} FETCH (").into_bytes();
+        line.extend_from_slice(&fetched.items.join(&b' '));
+        line.push(b')');
+        step.line(line);
+    }
+    Ok("Fetch completed".to_owned())
+}
+
+fn store(
+    view: &mut View<'_>,
+    set: &SequenceSet,
+    kind: StoreType,
+    response: StoreResponse,
+    flags: &[Flag<'_>],
+    uid: bool,
+    step: &mut Step,
+) -> Result<String, String> {
+    let picked = view.pick(set, uid).ok_or("Invalid messageset")?;
+    if let Some(odd) = flags.iter().find(|flag| matches!(flag, Flag::Extension(_))) {
+        return Err(format!("Invalid system flag {}", odd.to_string().to_uppercase()));
+    }
+    if view.selected.read_only {
+        return Ok("Store ignored with read-only mailbox".to_owned());
+    }
+    let wanted = flag_set(flags);
+    if kind != StoreType::Remove && view.mailbox.learn(&wanted) {
+        step.line(format!("* FLAGS ({})", view.mailbox.flag_names()));
+        step.line(format!("* OK [PERMANENTFLAGS ({} \\*)] Flags permitted.", view.mailbox.flag_names()));
+    }
+    let known: BTreeSet<String> = wanted
+        .into_iter()
+        .filter(|flag| flag.starts_with('\\') || view.mailbox.keywords.contains(flag))
+        .collect();
+    for (number, id) in picked {
+        let recent = view.recent(id);
+        let Some(message) = view.mailbox.get_mut(id) else { continue };
+        match kind {
+            StoreType::Replace => message.flags.clone_from(&known),
+            StoreType::Add => message.flags.extend(known.iter().cloned()),
+            StoreType::Remove => message.flags.retain(|flag| !known.contains(flag)),
+        }
+        if response == StoreResponse::Answer {
+            let prefix = if uid { format!("UID {id} ") } else { String::new() };
+            step.line(format!("* {number} FETCH ({prefix}FLAGS ({}))", message.flag_list(recent)));
+        }
+    }
+    Ok("Store completed".to_owned())
+}
+
+/// Charsets that are searched in.
+fn check_charset(charset: Option<&Charset<'_>>) -> Result<(), String> {
+    match charset {
+        Some(name) if !["utf-8", "us-ascii"].contains(&name.as_ref().to_lowercase().as_str()) => {
+            Err("NO [BADCHARSET] Unknown charset".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn numbers<'m>(hits: impl Iterator<Item = (u32, &'m Message)>, uid: bool) -> String {
+    hits.map(|(number, message)| format!(" {}", if uid { message.uid } else { number }))
+        .collect::<Vec<_>>()
+        .concat()
+}
+
+fn search_command(
+    view: &View<'_>,
+    charset: Option<&Charset<'_>>,
+    keys: &[SearchKey<'_>],
+    uid: bool,
+    step: &mut Step,
+) -> Result<String, String> {
+    check_charset(charset)?;
+    step.line(format!("* SEARCH{}", numbers(view.hits(keys).into_iter(), uid)));
+    Ok("Search completed".to_owned())
+}
+
+fn sort(
+    view: &View<'_>,
+    charset: Option<&Charset<'_>>,
+    criteria: &[SortCriterion],
+    keys: &[SearchKey<'_>],
+    uid: bool,
+    step: &mut Step,
+) -> Result<String, String> {
+    check_charset(charset)?;
+    let mut hits = view.hits(keys);
+    search::sort(&mut hits, criteria);
+    step.line(format!("* SORT{}", numbers(hits.into_iter(), uid)));
+    Ok("Sort completed".to_owned())
+}
+
+fn expunge(view: &mut View<'_>, set: Option<&SequenceSet>, step: &mut Step) -> String {
+    if view.selected.read_only {
+        return "Expunge completed".to_owned();
+    }
+    let chosen: Option<BTreeSet<u32>> =
+        set.and_then(|set| view.pick(set, true)).map(|picked| picked.into_iter().map(|(_, id)| id).collect());
+    view.mailbox.messages.retain(|message| {
+        !message.has("\\Deleted") || chosen.as_ref().is_some_and(|chosen| !chosen.contains(&message.uid))
+    });
+    let recent_before = view.selected.recent.len();
+    let mut number = 1;
+    let mailbox = &*view.mailbox;
+    let recent = &mut view.selected.recent;
+    view.selected.uids.retain(|uid| {
+        let there = mailbox.get(*uid).is_some();
+        if there {
+            number += 1;
+        } else {
+            recent.remove(uid);
+            step.line(format!("* {number} EXPUNGE"));
+        }
+        there
+    });
+    if view.selected.recent.len() != recent_before {
+        step.line(format!("* {} RECENT", view.selected.recent.len()));
+    }
+    "Expunge completed".to_owned()
+}
+
+/// Ids with runs written as ranges.
+fn id_set(ids: &[u32]) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for id in ids {
+        match runs.last_mut() {
+            Some((_, end)) if end.checked_add(1) == Some(*id) => *end = *id,
+            _ => runs.push((*id, *id)),
+        }
+    }
+    let shown: Vec<String> = runs
+        .iter()
+        .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}:{to}") })
+        .collect();
+    shown.join(",")
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of the command")]
+fn copy(
+    world: &mut World,
+    login: &str,
+    selected: &mut Selected,
+    set: &SequenceSet,
+    target: &str,
+    uid: bool,
+    moving: bool,
+    now: DateTime<Utc>,
+    step: &mut Step,
+) -> Result<String, String> {
+    let account = world.account(login, now).ok_or("Internal error occurred")?;
+    if account.get(target).is_none() {
+        return Err(format!("NO [TRYCREATE] {}", refusal(super::mailbox::Refused::Missing, target)));
+    }
+    let source: Vec<Message> = {
+        let mailbox = account.get_mut(&selected.name).ok_or("Mailbox was deleted under you")?;
+        let view = View { selected, mailbox, now };
+        let picked = view.pick(set, uid).ok_or("Invalid messageset")?;
+        picked.iter().filter_map(|(_, id)| view.mailbox.get(*id).cloned()).collect()
+    };
+    if source.is_empty() {
+        return Ok("No messages found".to_owned());
+    }
+    let (mut from, mut to, mut validity) = (Vec::new(), Vec::new(), 0);
+    for message in &source {
+        match account.append(target, &message.raw, message.at, now, message.flags.clone()) {
+            Ok((of_target, id)) => {
+                from.push(message.uid);
+                to.push(id);
+                validity = of_target;
+            }
+            Err(refused) => return Err(format!("NO {}", refusal(refused, target))),
+        }
+    }
+    let pair = format!("[COPYUID {validity} {} {}]", id_set(&from), id_set(&to));
+    if !moving {
+        return Ok(format!("{pair} Copy completed"));
+    }
+    step.line(format!("* OK {pair} Moved UIDs."));
+    if let Some(mailbox) = account.get_mut(&selected.name).filter(|_| !selected.read_only) {
+        mailbox.messages.retain(|message| !from.contains(&message.uid));
+    }
+    Ok("Move completed".to_owned())
+}
