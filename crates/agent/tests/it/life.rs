@@ -280,7 +280,8 @@ async fn one_decky_that_cannot_start_does_not_hold_up_the_others() {
     let plan = home.plan("[web]\nservices=http\n[db]\nservices=http\n");
     // Both places of one port are taken.
     let ip = plan.decky("db").unwrap().ip();
-    let _standard = std::net::TcpListener::bind((ip, 80)).unwrap();
+    // Without the right to it, the standard port is not to be had anyway.
+    let _standard = std::net::TcpListener::bind((ip, 80));
     let shifted = std::net::TcpListener::bind((ip, 20_080)).unwrap();
     let outcome = operator.deploy(&plan).await;
     let reason = outcome.result.unwrap_err();

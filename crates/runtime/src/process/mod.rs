@@ -5,16 +5,19 @@
 //! shipped. Decoys run as the agent's user and see the host's file system: this runtime offers no shell, and is for
 //! machines without an engine, tests and demonstrations.
 
+mod baseline;
 mod decky;
 mod folder;
 mod launch;
 mod listening;
 mod mark;
+mod open;
 mod ports;
 mod probe;
 mod record;
 mod root;
 mod status;
+mod supervise;
 
 use std::{
     collections::BTreeMap,
@@ -28,13 +31,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use decnet_core::{Clock, DeckyName, IdSource};
 use decnet_fleet::{DeckyPlan, RuntimeKind};
-use futures_util::{StreamExt, future::join_all, stream};
+use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::record::{read_record, write_record};
 use self::{
-    decky::{Decky, Host, clear_all_but_output},
+    decky::{Decky, Host},
     folder::removed,
     listening::Listening,
     root::Root,
@@ -43,7 +45,7 @@ use crate::{
     DeckyStatus, Deployed, FileSpec, HostRuntime, OutputRef, OutputStream, PortChooser, Position, Probe,
     RuntimeError,
     error::{blocking, io_error},
-    output::{Output, Tail, Watcher},
+    output::{Output, Tail},
 };
 
 /// What is added to standard ports that cannot be bound, unless the operator says otherwise: ssh at 20022.
@@ -82,115 +84,6 @@ impl Drop for ProcessRuntime {
 }
 
 impl ProcessRuntime {
-    /// Opens the folder, takes over the decoys that live and starts those that should. One that cannot be started is
-    /// reported by [`HostRuntime::inspect`] and tried again.
-    pub async fn open(options: ProcessOptions) -> Result<Self, RuntimeError> {
-        let ProcessOptions { folder, artifacts, decoy, port_offset, clock, ids } = options;
-        let (base, artifacts, lock) = blocking(move || {
-            folder::make(&folder)?;
-            folder::make(&artifacts)?;
-            // Decoys are found by the path of their document, so it must be the same for every agent.
-            let base = folder.canonicalize().map_err(io_error("find", &folder))?;
-            let artifacts = artifacts.canonicalize().map_err(io_error("find", &artifacts))?;
-            let path = base.join(".lock");
-            let lock = File::options().write(true).create(true).truncate(false).open(&path);
-            let lock = lock.map_err(io_error("open", &path))?;
-            match lock.try_lock() {
-                Ok(()) => Ok((base, artifacts, lock)),
-                Err(std::fs::TryLockError::WouldBlock) => Err(RuntimeError::Locked(base)),
-                Err(std::fs::TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
-            }
-        })
-        .await?;
-        let watcher = Watcher::start().inspect_err(|error| {
-            tracing::warn!(%error, "no inotify: outputs are looked at every 200 ms");
-        });
-        let host = Host {
-            base,
-            artifacts,
-            decoy: std::path::absolute(&decoy).unwrap_or(decoy),
-            port_offset,
-            clock,
-            ids,
-            watcher: watcher.ok(),
-            changes: watch::Sender::new(0),
-            detach: CancellationToken::new(),
-        };
-        let runtime =
-            Self { host: Arc::new(host), deckies: Mutex::default(), ended: Mutex::default(), _lock: lock };
-        runtime.load_ended().await?;
-        runtime.resume().await?;
-        Ok(runtime)
-    }
-
-    /// Takes up the outputs that removed deckies left.
-    async fn load_ended(&self) -> Result<(), RuntimeError> {
-        let host = Arc::clone(&self.host);
-        let outputs = blocking(move || {
-            let folder = removed(&host.base);
-            folder::make(&folder)?;
-            let entries = std::fs::read_dir(&folder).map_err(io_error("list", &folder))?;
-            let mut outputs = Vec::new();
-            for entry in entries.flatten() {
-                match Output::open_ended(&entry.path(), &*host.ids)? {
-                    Some(output) => {
-                        clear_all_but_output(&entry.path())?;
-                        outputs.push(Arc::new(output));
-                    }
-                    None => {
-                        tracing::warn!(path = %entry.path().display(), "not an output of ours; left alone");
-                    }
-                }
-            }
-            Ok(outputs)
-        })
-        .await?;
-        self.lock_ended().extend(outputs.into_iter().map(|output| (Arc::clone(&output.source), output)));
-        Ok(())
-    }
-
-    /// Goes on with every decky that has a folder.
-    async fn resume(&self) -> Result<(), RuntimeError> {
-        let host = Arc::clone(&self.host);
-        let loaded = blocking(move || {
-            let entries = std::fs::read_dir(&host.base).map_err(io_error("list", &host.base))?;
-            let names =
-                entries.flatten().filter_map(|entry| DeckyName::parse(entry.file_name().to_str()?).ok());
-            Ok(names.map(|name| (Decky::load(&host, &name), name)).collect::<Vec<_>>())
-        })
-        .await?;
-        let mut unfinished = Vec::new();
-        let mut resumed = Vec::new();
-        for (decky, name) in loaded {
-            match decky.map(Arc::new) {
-                Ok(decky) if decky.is_being_removed() => {
-                    self.lock().insert(name.clone(), decky);
-                    unfinished.push(name);
-                }
-                Ok(decky) => {
-                    self.lock().insert(name, Arc::clone(&decky));
-                    resumed.push(decky);
-                }
-                Err(error) => {
-                    tracing::error!(decky = %name, %error, "a decky's folder cannot be used; left alone");
-                }
-            }
-        }
-        join_all(resumed.iter().map(|decky| async {
-            if let Err(error) = decky.resume().await {
-                tracing::error!(decky = %decky.name, %error, "a decky was not started; trying again");
-            }
-        }))
-        .await;
-        for name in unfinished {
-            tracing::info!(decky = %name, "ending a removal that was interrupted");
-            if let Err(error) = self.remove(&name).await {
-                tracing::error!(decky = %name, %error, "a decky was not removed; its removal is tried again at the next start");
-            }
-        }
-        Ok(())
-    }
-
     /// Ends supervision and lets decoys live on, for the next agent to take over.
     pub fn detach(self) {
         drop(self);

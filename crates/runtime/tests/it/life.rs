@@ -187,7 +187,19 @@ async fn ports_that_are_taken_move_the_whole_decky_and_probes_find_it() {
 async fn planted_files_are_served_and_gone_with_the_decky() {
     let bench = Bench::new();
     let runtime = bench.open().await;
-    bench.deploy(&runtime, "[web]\nservices=http\n").await;
+    let plan = bench.deploy(&runtime, "[web]\nservices=http\n").await;
+    let persona = &plan.deckies[0].persona;
+    let passwd = runtime.read_file(&name("web"), "/etc/passwd", 10_000).await.unwrap().unwrap();
+    let passwd = String::from_utf8(passwd.to_vec()).unwrap();
+    assert!(!persona.accounts.is_empty());
+    for person in &persona.accounts {
+        assert!(passwd.contains(&format!("\n{}:x:{}:", person.login, person.uid)), "{passwd}");
+    }
+    let hostname = runtime.read_file(&name("web"), "/etc/hostname", 100).await.unwrap().unwrap();
+    assert_eq!(hostname, format!("{}\n", persona.hostname));
+    let age =
+        std::fs::metadata(bench.of("web", "root/etc/passwd")).unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(age > Duration::from_hours(20 * 24), "installed {age:?} ago");
     let file = FileSpec {
         path: "/etc/motd".to_owned(),
         mode: 0o644,
