@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     setup,
-    shell::{self, cargo, on_path, output, program, target},
+    shell::{self, cargo, output, program, target},
 };
 
 /// Lines of the collector's run, and its aim in lines a second.
@@ -20,20 +20,13 @@ pub(crate) fn run() -> Result<()> {
     println!("bench: machine: {}", machine());
     let release = target().join("release");
     for (what, name, args) in [
-        ("database alone (aim", "ingest_bench", &[LINES, "1000"][..]),
-        ("collector from nats-server into SQLite (aim", "collect_bench", &[LINES, "1000"][..]),
-        ("the same in the default batches (aim", "collect_bench", &[LINES][..]),
+        ("database alone, all facts derived", "ingest_bench", &[LINES, "1000"][..]),
+        ("collector on one core, from nats-server into SQLite", "collect_bench", &[LINES, "1000"][..]),
+        ("the same in batches of 100", "collect_bench", &[LINES, "100"][..]),
     ] {
-        println!("bench: {what} {AIM} lines/s on one core):");
+        println!("bench: {what} (aim: {AIM} lines/s):");
         let example = release.join("examples").join(name);
-        let mut command = if on_path("taskset") {
-            let mut pinned = program("taskset", ["-c", "0"]);
-            pinned.arg(example);
-            pinned
-        } else {
-            program(&example.to_string_lossy(), [""; 0])
-        };
-        shell::run(command.args(args))?;
+        shell::run(program(&example.to_string_lossy(), [""; 0]).args(args))?;
     }
     println!("bench: idle memory after 20 s:");
     shell::run(&mut program(&release.join("memory").to_string_lossy(), [""; 0]))

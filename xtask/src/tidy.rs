@@ -9,8 +9,22 @@ use crate::shell::{cargo, output, program, root};
 
 /// File and module names that say nothing.
 const EMPTY_NAMES: [&str; 5] = ["utils", "util", "helpers", "common", "manager"];
-/// A longer source file needs `//! Long because: ...` in its head.
-const LONGEST: usize = 400;
+/// 60 to 300 lines read best; a file longer than this needs `//! Long because ...` in its head.
+const LONGEST: usize = 480;
+/// Families of subjects; labels of containers also begin with `decnet.` and are something else.
+const FAMILIES: [&str; 11] = [
+    "system",
+    "cmd",
+    "ask",
+    "notice",
+    "ingest",
+    "attacker",
+    "credential",
+    "orchestrator",
+    "identity",
+    "campaign",
+    "canary",
+];
 
 pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
@@ -94,8 +108,9 @@ fn sources(faults: &mut Vec<String>) -> Result<()> {
         if lines > LONGEST && !text.lines().take(15).any(|l| l.starts_with("//! Long because")) {
             faults.push(format!("{file}: {lines} lines without `//! Long because ...`"));
         }
-        let outside_the_bus = !file.starts_with("crates/bus/") && !file.starts_with("xtask/");
-        if outside_the_bus && text.contains("\"decnet.") {
+        let is_test = ["/tests/", "/examples/", "tests.rs"].iter().any(|part| file.contains(part));
+        let outside_the_bus = !file.starts_with("crates/bus/") && !file.starts_with("xtask/") && !is_test;
+        if outside_the_bus && FAMILIES.iter().any(|family| text.contains(&format!("\"decnet.{family}."))) {
             faults.push(format!("{file}: a subject as text outside `bus`"));
         }
     }

@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use chrono::TimeDelta;
 use decnet_bus::{
     Delivered, Durable, Topic,
     payload::{CollectorLine, IngestCommitted, IngestLine},
 };
 use decnet_core::{FleetSecret, traffic::SourcePorts};
-use decnet_db::{IngestBatch, NewLog};
+use decnet_db::{IngestBatch, NewLog, Session};
 use decnet_kit::Ctx;
+use tokio::time::Instant;
 
 use crate::{
     events,
@@ -19,6 +21,9 @@ use crate::{
 
 /// Pause after a failure of broker or database; the lines are safe in the stream meanwhile.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often sessions without an end are looked for, and after how much silence they count as ended.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+const SILENT: TimeDelta = TimeDelta::minutes(65);
 /// Lines of one batch that are announced one by one; a flood is announced by the batch's notice alone.
 const ANNOUNCED: usize = 50;
 
@@ -32,7 +37,14 @@ pub async fn collect(ctx: Ctx) -> Result<()> {
     let mut consumer = ctx.bus().consume(Durable::collector()).await;
     ctx.outbox();
     ctx.subscribed();
+    let mut swept = Instant::now();
     while !ctx.is_stopping() {
+        if swept.elapsed() >= SWEEP_EVERY {
+            swept = Instant::now();
+            if let Err(error) = end_silent(&ctx).await {
+                tracing::warn!(error = format!("{error:#}"), "silent sessions stay open for now");
+            }
+        }
         let fetched = tokio::select! {
             fetched = ctx.idle(consumer.fetch(most, wait)) => fetched,
             () = ctx.stopping() => break,
@@ -67,6 +79,20 @@ pub async fn collect(ctx: Ctx) -> Result<()> {
             tracing::warn!(%error, "batch stored but not acknowledged; its lines come back and change nothing");
         }
         ctx.progress();
+    }
+    Ok(())
+}
+
+/// Ends the sessions whose decoy died before it could tell. A decoy closes a connection after an hour at the latest.
+async fn end_silent(ctx: &Ctx) -> Result<()> {
+    let db = ctx.db().await.context("database")?;
+    let producer = ctx.worker().to_string();
+    let since = ctx.now() - SILENT;
+    let tell = |sessions: &[Session]| events::ended(sessions, ctx.bus(), ctx.ids().as_ref(), &producer);
+    let ended = db.sessions().end_silent(since, 1000, tell).await?;
+    if ended > 0 {
+        tracing::info!(ended, "silent sessions ended");
+        ctx.outbox().nudge();
     }
     Ok(())
 }

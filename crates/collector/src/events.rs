@@ -36,10 +36,14 @@ pub fn rows(facts: &IngestFacts, bus: &Bus, ids: &dyn IdSource, producer: &str) 
         };
         push(row(&Topic::CredentialCaptured, &payload, bus, ids, producer));
     }
-    for session in &facts.sessions_ended {
-        push(row(&Topic::AttackerSessionEnded, &payload_of(session, true), bus, ids, producer));
-    }
+    rows.extend(ended(&facts.sessions_ended, bus, ids, producer));
     rows
+}
+
+/// One row for each session that ended.
+pub fn ended(sessions: &[Session], bus: &Bus, ids: &dyn IdSource, producer: &str) -> Vec<NewOutbox> {
+    let row = |session| row(&Topic::AttackerSessionEnded, &payload_of(session, true), bus, ids, producer);
+    sessions.iter().filter_map(row).collect()
 }
 
 fn payload_of(session: &Session, ended: bool) -> AttackerSession {

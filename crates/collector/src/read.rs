@@ -159,7 +159,7 @@ fn session(record: &Record) -> SessionFacts {
         auth_attempt,
         authenticated: auth_attempt && matches!(outcome, Some("success" | "accepted")),
         ended: kind == "disconnect",
-        client: ["client_version", "user_agent", "client"]
+        client: ["client_banner", "user_agent", "client_version"]
             .iter()
             .find_map(|name| record.fields.get(name))
             .filter(|v| !v.is_empty())

@@ -3,7 +3,6 @@
 //! [`plan`] is a pure function of its request. A plan carries each decky's own node of the keyed tree (whoever runs
 //! the decky needs it) and never the fleet secret. [`Plan::redacted`] is what people and logs get to see.
 
-mod base_files;
 mod build;
 mod containers;
 mod diff;
@@ -24,7 +23,6 @@ use std::{
 use decnet_core::{DeckyId, DeckyName, DecoyConfig, FleetSecret, HostId, HostPersona, Seed, ServiceEntry};
 use serde::{Deserialize, Serialize};
 
-pub use base_files::{BaseFile, base_files};
 pub use build::plan;
 pub use containers::{CONFIG_PATH, ContainerPlan, ContainerRole, Image, Limits, LogLimits, NetworkJoin};
 pub use diff::PlanDiff;

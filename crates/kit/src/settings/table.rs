@@ -111,7 +111,7 @@ settings! {
     /// The first administrator's password; when absent, one is made and shown once.
     admin_password: Option<Secret>, "DECNET_ADMIN_PASSWORD", ["web.admin-password", "api.admin-password"], "", secret;
     /// Lines that the collector writes in one transaction at most.
-    batch_size: NonZeroU32, "DECNET_BATCH_SIZE", ["ingester.batch-size"], "100";
+    batch_size: NonZeroU32, "DECNET_BATCH_SIZE", ["ingester.batch-size"], "1000";
     /// How long the collector waits for a batch to fill, in milliseconds.
     batch_max_wait_ms: Millis, "DECNET_BATCH_MAX_WAIT_MS", ["ingester.batch-max-wait-ms"], "250";
     /// Seconds between two passes of the orchestrator.
