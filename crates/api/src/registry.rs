@@ -91,7 +91,10 @@ impl Registry {
     pub fn signs(&self, bus: &Bus) -> Vec<Sign> {
         let now = self.clock.now();
         let told = |text: &str| Map::from_iter([("observed_by".to_owned(), Value::from(text))]);
-        self.note(Worker::Api, Beat { at: now, extra: told("itself") });
+        let mut extra = told("itself");
+        extra.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
+        extra.insert("pid".to_owned(), Value::from(std::process::id()));
+        self.note(Worker::Api, Beat { at: now, extra });
         if let BusStatus::Connected { version, connects } = &*bus.status().borrow() {
             let mut extra = told("the API's own connection");
             extra.insert("version".to_owned(), Value::from(version.as_str()));

@@ -76,6 +76,17 @@ guarded!(A B C D);
 guarded!(A B C D E);
 
 /// The role of a handler.
+///
+/// ```
+/// use decnet_api::{auth::AdminUser, route::{Role, role_of}};
+/// async fn guarded(_: AdminUser, _body: String) {}
+/// assert_eq!(role_of(&guarded), Role::Admin);
+/// ```
+///
+/// ```compile_fail
+/// async fn unguarded(_body: String) {}
+/// decnet_api::route::role_of(&unguarded);
+/// ```
 pub fn role_of<Arguments, H: Guarded<Arguments>>(_: &H) -> Role {
     H::ROLE
 }

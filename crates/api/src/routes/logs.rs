@@ -14,7 +14,7 @@ use crate::{
     app::App,
     auth::ViewerUser,
     extract::{Check, Params},
-    mask::{mask_fields, mask_line},
+    mask::{MASK, captured_secret, mask_fields, mask_line},
     problem::{Failure, FieldError, Outcome},
 };
 
@@ -123,6 +123,9 @@ impl LogLine {
     /// The row without the secrets in it.
     pub fn masked(row: LogRow) -> Self {
         let mut line = Self::from(row);
+        if captured_secret(&line.fields) {
+            line.msg = line.msg.map(|_| MASK.to_owned());
+        }
         mask_fields(&mut line.fields);
         if let std::borrow::Cow::Owned(masked) = mask_line(&line.raw_line) {
             line.raw_line = masked;
