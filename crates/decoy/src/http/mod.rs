@@ -162,6 +162,7 @@ impl Conversation<'_> {
                 Parsed::Reject(reject, head) => return self.refuse(reject, head.as_deref()).await,
                 Parsed::Head(head, used) => {
                     self.buffer.drain(..used);
+                    self.buffer.shrink_to(READ_SIZE);
                     head
                 }
             };

@@ -4,7 +4,7 @@
 //! Every day has keyed threads with keyed times, so the mail at any moment is a function of seed and clock: recent,
 //! growing, and the same after a restart, with no state kept. Secrets in it are drawn per decky and per message.
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc, Weekday};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc, Weekday};
 use decnet_core::{HostPersona, Seed};
 use mail_builder::{
     MessageBuilder,
@@ -51,7 +51,7 @@ pub fn between(seed: &Seed, persona: &HostPersona, after: DateTime<Utc>, now: Da
         return out;
     }
     // Threads that began a few days before may still have had replies.
-    let first = after.date_naive().num_days_from_ce() - 4;
+    let first = after.date_naive().num_days_from_ce() - 5;
     for day in first..=now.date_naive().num_days_from_ce() {
         let day_seed = seed.child("day").child(day.to_string());
         let Some(date) = chrono::NaiveDate::from_num_days_from_ce_opt(day) else { continue };
@@ -134,9 +134,22 @@ fn write_thread(seed: &Seed, persona: &HostPersona, midnight: DateTime<Utc>) -> 
         });
         references.push(id);
         previous = Some((from.name.clone(), text));
-        at += TimeDelta::seconds(i64::try_from(step_seed.child("delay").range(400..=90_000)).unwrap_or(3600));
+        let delay = i64::try_from(step_seed.child("delay").range(400..=90_000)).unwrap_or(3600);
+        at = within_hours(at + TimeDelta::seconds(delay), &step_seed);
     }
     out
+}
+
+/// Nobody answers at night: such a reply waits for the morning.
+fn within_hours(at: DateTime<Utc>, seed: &Seed) -> DateTime<Utc> {
+    let morning =
+        TimeDelta::seconds(i64::try_from(seed.child("morning").range(7 * 3600..=9 * 3600)).unwrap_or(0));
+    let midnight = at.date_naive().and_hms_opt(0, 0, 0).map_or(at, |naive| naive.and_utc());
+    match at.hour() {
+        0..7 => midnight + morning,
+        19.. => midnight + TimeDelta::days(1) + morning,
+        _ => at,
+    }
 }
 
 /// Who begins: a colleague, a program of this machine, or somebody outside.

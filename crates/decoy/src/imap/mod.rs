@@ -121,6 +121,8 @@ impl Service for Imap {
                 Framed::Command(length) => {
                     let command = canonical(buffer.get(..length).unwrap_or_default());
                     buffer.drain(..length);
+                    // What a large message took is given back.
+                    buffer.shrink_to(READ_SIZE);
                     framer.next();
                     let early = session.is_early();
                     let step = session.command(&mut self.lock(), &command, self.context.clock.now());

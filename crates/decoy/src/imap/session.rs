@@ -183,6 +183,15 @@ impl Session {
                 let tag = command.tag.as_ref().to_owned();
                 self.run(world, &tag, command.body, now, &mut step);
             }
+            // The login process takes any words after these.
+            _ if self.is_early() && matches!(name.as_str(), "NOOP" | "LOGOUT" | "CAPABILITY") => {
+                let body = match name.as_str() {
+                    "NOOP" => CommandBody::Noop,
+                    "LOGOUT" => CommandBody::Logout,
+                    _ => CommandBody::Capability,
+                };
+                self.run(world, &tag, body, now, &mut step);
+            }
             _ => self.not_understood(&tag, &name, line, &mut step),
         }
         step

@@ -50,6 +50,7 @@ fn before_login_every_answer_is_dovecots() {
     // One session each, since bad commands are counted.
     for (line, want) in [
         ("a NOOP", "a OK NOOP completed.|"),
+        ("a NOOP x", "a OK NOOP completed.|"),
         ("a FOO", "a BAD Error in IMAP command received by server.|"),
         ("a SELECT INBOX", "a BAD Error in IMAP command received by server.|"),
         ("", "* BAD Error in IMAP command received by server.|"),

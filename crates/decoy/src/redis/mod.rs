@@ -218,6 +218,8 @@ impl Redis {
                 }
             }
             buffer.drain(..used);
+            // What a large value took is given back.
+            buffer.shrink_to(READ_SIZE);
             if !out.is_empty() {
                 self.lock().stats.bytes_out += out.len() as u64;
                 stream.write_all(&out).await?;

@@ -73,7 +73,8 @@ fn array(input: &[u8], strict: bool) -> Parsed {
     if strict && count > 10 {
         return broken("unauthenticated multibulk length");
     }
-    let mut args = Vec::new();
+    // Copied only when all is there: a client that dribbles costs a walk over lengths, no more.
+    let mut found = Vec::new();
     for _ in 0..count.max(0) {
         let Some(first) = input.get(cursor.at) else { return partial(input) };
         if *first != b'$' {
@@ -94,13 +95,13 @@ fn array(input: &[u8], strict: bool) -> Parsed {
         if strict && length > 16384 {
             return broken("unauthenticated bulk length");
         }
-        let Some(value) = input.get(cursor.at..cursor.at + length) else { return partial(input) };
         if cursor.left() < length + 2 {
             return partial(input);
         }
-        args.push(value.to_vec());
+        found.push(cursor.at..cursor.at + length);
         cursor.at += length + 2;
     }
+    let args = found.into_iter().map(|range| input.get(range).unwrap_or_default().to_vec()).collect();
     Parsed::Request(args, cursor.at)
 }
 

@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, also in its helpers")]
 
 mod framework;
+mod http;
+mod imap;
+mod redis;
 mod scene;
 mod ssh;
+mod variety;
