@@ -57,7 +57,13 @@ async fn a_dry_run_is_repeatable_and_leaves_no_trace() -> Result<()> {
     let folder = TempDir::new()?;
     let ini = b"[web]\namount = 3\narchetype = linux-server\n[general]\nnet=192.0.2.0/24\ngw=192.0.2.1\ninterface=eth0\n";
     let plan = async |seed: &str| {
-        decnet(&folder, &["deploy", "--config", "-", "--dry-run", "--json", "--seed", seed], &[], ini).await
+        decnet(
+            &folder,
+            &["deploy", "--config", "-", "--dry-run", "--json", "--seed", seed],
+            &[("DECNET_RUNTIME", "auto")],
+            ini,
+        )
+        .await
     };
     let (first, again, other) = (plan("7").await?, plan("7").await?, plan("8").await?);
     ensure!(first.code == Some(0), "{}", first.err);

@@ -190,12 +190,6 @@ fn make_plan(
         settings::RuntimeKind::Auto => RuntimeKind::auto(spec, false),
         settings::RuntimeKind::Docker => RuntimeKind::Docker,
     };
-    if runtime == RuntimeKind::Docker {
-        bail!(BadInput(
-            "the Docker runtime is not built yet: name no LAN address and set DECNET_RUNTIME=process"
-                .to_owned()
-        ));
-    }
     let previous: Option<&DecnetConfig> = state.map(|s| &s.config);
     let request = PlanRequest {
         spec,

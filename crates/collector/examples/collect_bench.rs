@@ -53,7 +53,7 @@ async fn measure() -> Result<()> {
         ..Parts::new(WorkerInfo::new(Worker::Collector, env!("CARGO_PKG_VERSION")), settings)
     };
     let stop = parts.stop.clone();
-    pin_to_one_core()?;
+    pin_to_one_core();
     let begin = Instant::now();
     let worker = tokio::spawn(decnet_kit::run_in(parts, decnet_collector::collect));
     let mut stored = 0;
@@ -73,7 +73,7 @@ async fn measure() -> Result<()> {
 }
 
 /// From here on this process has one core; the broker, which is another machine's part in the field, keeps the others.
-fn pin_to_one_core() -> Result<()> {
+fn pin_to_one_core() {
     let own = std::process::id().to_string();
     let status = std::process::Command::new("taskset")
         .args(["-a", "-c", "-p", "0", &own])
@@ -83,7 +83,6 @@ fn pin_to_one_core() -> Result<()> {
         Ok(status) if status.success() => {}
         _ => println!("(taskset is missing: not pinned to one core)"),
     }
-    Ok(())
 }
 
 async fn fill(agent: &Bus, lines: u64) -> Result<()> {
