@@ -9,6 +9,7 @@ pub mod compress;
 pub mod creds;
 pub mod errors;
 pub mod evidence;
+pub mod files;
 pub mod head;
 pub mod reply;
 pub mod route;

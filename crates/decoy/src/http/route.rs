@@ -4,7 +4,7 @@
 //! format live elsewhere.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,15 +16,13 @@ use super::{
     compress::compress,
     creds::{self, Captured},
     errors::About,
+    files::{self, Planted, planted},
     head::Head,
     reply::{Reply, conditional},
     server::{Family, Server},
     site::{Site, period_start},
     target::{self, Refusal, Target},
 };
-
-/// Largest planted file that is served.
-const FILE_MAX: u64 = 8 << 20;
 
 /// What the operator set.
 #[derive(Debug, Clone, Default)]
@@ -114,7 +112,7 @@ impl Router {
         if let Some(reply) = self.special_method(head, about) {
             return (reply, None);
         }
-        match self.planted(path) {
+        match planted(self.options.files.as_deref(), path) {
             Planted::File(name, body, modified) => {
                 return (self.static_file(head, &name, body, modified, about), None);
             }
@@ -203,7 +201,7 @@ impl Router {
         if self.server.family == Family::Nginx && !matches!(head.method.as_str(), "GET" | "HEAD") {
             return Reply::error(&self.server, 405, about);
         }
-        Reply::file(content_type(path, self.server.family), body, modified)
+        Reply::file(files::content_type(path, self.server.family), body, modified)
     }
 
     fn site(&self, asked: &Asked<'_>, path: &str, about: &About<'_>) -> (Reply, Option<&'static str>) {
@@ -324,62 +322,6 @@ impl Router {
         };
         (reply, outcome)
     }
-
-    /// What was planted for this path.
-    fn planted(&self, path: &str) -> Planted {
-        let Some(base) = self.options.files.as_deref().and_then(|base| base.canonicalize().ok()) else {
-            return Planted::Nothing;
-        };
-        // A link may not lead out of the folder.
-        let inside = |name: &str| {
-            let found = base.join(name).canonicalize().ok()?;
-            (found.starts_with(&base) && !hidden(&found, &base)).then_some(found)
-        };
-        let Some(found) = inside(path.trim_matches('/')) else { return Planted::Nothing };
-        let as_folder = path.ends_with('/');
-        let file = if found.is_dir() {
-            if !as_folder {
-                return Planted::Folder;
-            }
-            match inside(format!("{}/index.html", path.trim_matches('/')).trim_start_matches('/')) {
-                Some(index) => index,
-                // The root without an index is the company's own site.
-                None if path == "/" => return Planted::Nothing,
-                None => return Planted::Bare,
-            }
-        } else if as_folder {
-            return Planted::Nothing;
-        } else {
-            found
-        };
-        let read = || {
-            let meta = file.metadata().ok().filter(|meta| meta.is_file() && meta.len() <= FILE_MAX)?;
-            Some(Planted::File(
-                file.file_name()?.to_string_lossy().into_owned(),
-                std::fs::read(&file).ok()?,
-                meta.modified().ok()?.into(),
-            ))
-        };
-        read().unwrap_or(Planted::Nothing)
-    }
-}
-
-/// What was planted for a path.
-enum Planted {
-    /// A file: name, bytes, time.
-    File(String, Vec<u8>, DateTime<Utc>),
-    /// A folder that was asked for without its slash.
-    Folder,
-    /// A folder without an index.
-    Bare,
-    /// Nothing.
-    Nothing,
-}
-
-fn hidden(found: &Path, base: &Path) -> bool {
-    found
-        .strip_prefix(base)
-        .is_ok_and(|rest| rest.iter().any(|part| part.to_string_lossy().starts_with(".ht")))
 }
 
 /// What error pages may mention of a request.
@@ -393,52 +335,6 @@ pub fn about(head: &Head, port: u16) -> About<'_> {
     let agent = head.text("user-agent").unwrap_or_default();
     let pad = (agent.contains("MSIE ") && !agent.contains("Opera")) || agent.contains("Chrome/");
     About { method: &head.method, host, port, pad, ..About::default() }
-}
-
-/// Type of a file by its ending, as the packages' `mime.types` have it.
-fn content_type(path: &str, family: Family) -> &'static str {
-    let nginx = family == Family::Nginx;
-    match path.rsplit('/').next().unwrap_or_default().rsplit_once('.').map(|(_, ending)| ending) {
-        Some("html" | "htm") => "text/html",
-        Some("css") => "text/css",
-        Some("js") => {
-            if nginx {
-                "application/javascript"
-            } else {
-                "text/javascript"
-            }
-        }
-        Some("xml") => {
-            if nginx {
-                "text/xml"
-            } else {
-                "application/xml"
-            }
-        }
-        Some("txt") => "text/plain",
-        Some("json") => "application/json",
-        Some("ico") => {
-            if nginx {
-                "image/x-icon"
-            } else {
-                "image/vnd.microsoft.icon"
-            }
-        }
-        Some("png") => "image/png",
-        Some("jpg" | "jpeg") => "image/jpeg",
-        Some("svg") => "image/svg+xml",
-        Some("pdf") => "application/pdf",
-        Some("docx") => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        Some("zip") => "application/zip",
-        _ => {
-            if nginx {
-                "application/octet-stream"
-            } else {
-                ""
-            }
-        }
-    }
 }
 
 impl Head {

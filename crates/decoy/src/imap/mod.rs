@@ -3,7 +3,9 @@
 //! This file joins the socket to the pure parts: `wire` finds commands, `session` answers them from `world`. Each
 //! command is reported before it is answered. TLS is not spoken here and not advertised.
 
+pub mod auth;
 pub mod boxes;
+pub mod changes;
 pub mod corpus;
 pub mod describe;
 pub mod fetch;

@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use imap_codec::{
     CommandCodec,
@@ -23,10 +22,6 @@ use super::{
 const EARLY_BAD_MAX: u32 = 3;
 /// Bad commands after login after which the server hangs up.
 const LATE_BAD_MAX: u32 = 20;
-/// First delay after a failed login.
-const FAIL_DELAY_MS: u64 = 1800;
-/// Longest delay.
-const FAIL_DELAY_MAX_MS: u64 = 15_000;
 
 /// Something worth reporting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +100,7 @@ pub struct Selected {
 
 /// What the next line is.
 #[derive(Debug, Clone, Default)]
-enum Pending {
+pub(super) enum Pending {
     /// A command.
     #[default]
     Command,
@@ -122,9 +117,9 @@ pub struct Session {
     pub user: Option<String>,
     /// Selected mailbox.
     pub selected: Option<Selected>,
-    pending: Pending,
-    bad: u32,
-    failures: u32,
+    pub(super) pending: Pending,
+    pub(super) bad: u32,
+    pub(super) failures: u32,
 }
 
 impl Session {
@@ -184,7 +179,10 @@ impl Session {
                 self.run(world, &tag, command.body, now, &mut step);
             }
             // The login process takes any words after these.
-            _ if self.is_early() && matches!(name.as_str(), "NOOP" | "LOGOUT" | "CAPABILITY") => {
+            _ if self.is_early()
+                && tag.bytes().all(|b| b.is_ascii_alphanumeric())
+                && matches!(name.as_str(), "NOOP" | "LOGOUT" | "CAPABILITY") =>
+            {
                 let body = match name.as_str() {
                     "NOOP" => CommandBody::Noop,
                     "LOGOUT" => CommandBody::Logout,
@@ -339,84 +337,6 @@ impl Session {
             ),
         };
         self.refused(tag, &text, step);
-    }
-
-    fn auth_line(
-        &mut self,
-        world: &World,
-        tag: &str,
-        login: bool,
-        user: Option<Vec<u8>>,
-        line: &[u8],
-    ) -> Step {
-        let mut step = Step::default();
-        if line == b"*" {
-            step.line(format!("{tag} BAD Authentication aborted by client."));
-            return step;
-        }
-        let Ok(bytes) = STANDARD.decode(line.trim_ascii()) else {
-            step.line(format!("{tag} NO [ALERT] Invalid base64 in response"));
-            return step;
-        };
-        match (login, user) {
-            (false, _) => self.plain(world, tag, &bytes, &mut step),
-            (true, None) => self.ask_password(tag, bytes, &mut step),
-            (true, Some(user)) => self.login(world, tag, &user, &bytes, "login_sasl", &mut step),
-        }
-        step
-    }
-
-    fn ask_password(&mut self, tag: &str, user: Vec<u8>, step: &mut Step) {
-        // "Password:".
-        step.line("+ UGFzc3dvcmQ6");
-        self.pending = Pending::Auth { tag: tag.to_owned(), login: true, user: Some(user) };
-    }
-
-    /// `authorization NUL name NUL password`.
-    fn plain(&mut self, world: &World, tag: &str, bytes: &[u8], step: &mut Step) {
-        let mut parts = bytes.splitn(3, |b| *b == 0);
-        if let (Some(_), Some(user), Some(password)) = (parts.next(), parts.next(), parts.next()) {
-            self.login(world, tag, user, password, "plain", step);
-        } else {
-            step.line(format!("{tag} NO [AUTHENTICATIONFAILED] Authentication failed."));
-            self.fail(step);
-        }
-    }
-
-    fn login(
-        &mut self,
-        world: &World,
-        tag: &str,
-        user: &[u8],
-        password: &[u8],
-        method: &'static str,
-        step: &mut Step,
-    ) {
-        let account = world.login(user, password);
-        step.facts.push(Fact::Auth {
-            user: user.to_vec(),
-            password: password.to_vec(),
-            method,
-            account: account.clone(),
-        });
-        if let Some(login) = account {
-            self.user = Some(login);
-            self.bad = 0;
-            step.line(format!("{tag} OK [CAPABILITY {LATE}] Logged in"));
-        } else {
-            step.line(format!("{tag} NO [AUTHENTICATIONFAILED] Authentication failed."));
-            self.fail(step);
-        }
-    }
-
-    /// Each failure makes the next answer slower.
-    fn fail(&mut self, step: &mut Step) {
-        let penalty = match self.failures {
-            0 => 0,
-            count => 2000u64 << (count - 1).min(3),
-        };
-        self.failures += 1;
-        step.delay = Some(Duration::from_millis((FAIL_DELAY_MS + penalty).min(FAIL_DELAY_MAX_MS)));
     }
 }
 

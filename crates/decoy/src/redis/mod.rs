@@ -9,6 +9,7 @@ pub mod call;
 pub mod client;
 pub mod collections;
 pub mod config;
+pub mod danger;
 pub mod glob;
 pub mod info;
 pub mod keys;

@@ -10,7 +10,7 @@ use super::{
     call::{Call, Fact, Outcome},
     collections, config,
     config::Config,
-    info, keys,
+    danger, info, keys,
     release::Release,
     reply::Reply,
     script, sorted,
@@ -266,6 +266,7 @@ impl Call<'_> {
             .or_else(|| sorted::run(self, name))
             .or_else(|| script::run(self, name))
             .or_else(|| admin::run(self, name))
+            .or_else(|| danger::run(self, name))
             .unwrap_or_else(|| Err(Reply::Error(self.shared.release.unknown_command(self.args))))
     }
 
