@@ -118,6 +118,37 @@ async fn an_intrusion_is_seen_in_the_tool_the_api_and_the_live_stream() -> Resul
     stack.stop().await
 }
 
+/// The same path into PostgreSQL; `cargo xtask test --all` starts the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intrusion_reaches_postgresql() -> Result<()> {
+    let Ok(server) = std::env::var("DECNET_TEST_POSTGRES_URL") else {
+        println!("skipped: DECNET_TEST_POSTGRES_URL is not set (cargo xtask test --all starts a PostgreSQL)");
+        return Ok(());
+    };
+    let name = format!("decnet_story_{}", std::process::id());
+    let made = tokio::process::Command::new("psql")
+        .args([server.as_str(), "--quiet", "--command", &format!("create database {name}")])
+        .status()
+        .await?;
+    ensure!(made.success(), "psql: {made}");
+    let url = format!("{}/{name}", server.rsplit_once('/').context("address of the server")?.0);
+    let stack = Stack::start_with(&[("DECNET_DB_URL", &url)]).await?;
+    let targets = stack.deploy("[web]\nservices = ssh, http\n").await?;
+    let web = targets.first().context("decky")?;
+    let intruder = Intruder::at(Ipv4Addr::new(127, 73, 1, 1));
+    intruder.ssh(web, "root", "toor", "id").await?;
+    intruder.curl(web, "/", &[]).await?;
+    // The tool reads the same database as the workers.
+    let attackers = eventually("the attacker in PostgreSQL", VISIBLE, || async {
+        let output = stack.decnet(&["attackers", "--json"])?.env("DECNET_DB_URL", &url).output().await?;
+        let rows: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        Ok((rows[0]["credential_count"] == 1 && rows[0]["session_count"] == 2).then_some(rows))
+    })
+    .await?;
+    ensure!(attackers[0]["ip"] == "127.73.1.1", "{attackers}");
+    stack.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deckies_live_and_their_life_is_not_an_attack() -> Result<()> {
     let stack = Stack::start_with(&[("DECNET_ORCHESTRATE_INTERVAL", "1")]).await?;

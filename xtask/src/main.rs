@@ -4,6 +4,7 @@
 
 mod bench;
 mod ci;
+mod databases;
 mod demo;
 mod generate;
 mod setup;

@@ -36,8 +36,11 @@ const TOOLS: [Tool; 7] = [
 ];
 
 /// Files of packages without a program on the PATH: the servers of the optional suites.
-const SERVERS: [(&str, &str); 2] =
-    [("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server")];
+const SERVERS: [(&str, &str); 3] = [
+    ("/usr/lib/postgresql", "postgresql"),
+    ("/usr/sbin/mariadbd", "mariadb-server"),
+    ("/usr/sbin/sshd", "openssh-server"),
+];
 
 /// The folder for programs that the project keeps for itself.
 fn tools() -> PathBuf {

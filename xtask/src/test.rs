@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    databases::Databases,
     setup,
     shell::{self, cargo, target},
 };
@@ -29,9 +30,9 @@ pub(crate) fn run(all: bool, filter: Option<&str>) -> Result<()> {
     let mut command =
         cargo(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--quiet"]);
     command.args(["--", "--show-output", "--format=pretty"]).args(filter);
-    if all {
-        command.env("DECNET_TEST_ALL", "1");
-    }
+    command.env("RUST_BACKTRACE", "0");
+    let databases = if all { Some(Databases::start()?) } else { None };
+    command.envs(databases.iter().flat_map(|d| d.urls().iter().map(|(name, url)| (*name, url.as_str()))));
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
     let log_path = target().join("xtask-test.log");
     let mut log = std::fs::File::create(&log_path)?;
