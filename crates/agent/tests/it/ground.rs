@@ -120,11 +120,15 @@ impl Home {
         Self { dir, broker: Broker::provisioned().await, secret: FleetSecret::generate() }
     }
 
+    /// Makes the database. It appears whole: an agent that looks meanwhile must not find half of its schema.
     pub(crate) async fn migrate(&self) {
-        std::fs::create_dir(self.path("database")).unwrap();
-        let db = self.db().await;
+        let making = self.path("database-in-the-making");
+        std::fs::create_dir(&making).unwrap();
+        let url = format!("sqlite://{}?mode=rwc", making.join("decnet.db").display());
+        let db = Db::connect(&url, DbOptions::default()).await.unwrap();
         db.migrate().await.unwrap();
         db.close().await.unwrap();
+        std::fs::rename(making, self.path("database")).unwrap();
     }
 
     pub(crate) async fn db(&self) -> Db {

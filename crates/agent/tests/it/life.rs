@@ -184,9 +184,12 @@ async fn the_database_may_be_down_and_its_rows_follow() {
     .await;
     agent.says("up to date again").await;
 
-    // Teardown likewise: here with a database that is lost while the agent has it open.
+    // Teardown likewise.
+    assert_eq!(agent.stop().await, Some(0));
     std::fs::rename(home.path("database"), home.path("elsewhere")).unwrap();
-    operator.teardown(TeardownScope::One(name("db"))).await.result.unwrap();
+    let _agent = home.agent();
+    let summary = operator.teardown(TeardownScope::One(name("db"))).await.result.unwrap();
+    assert!(summary.starts_with("db is removed; warning: the database"), "{summary}");
     std::fs::rename(home.path("elsewhere"), home.path("database")).unwrap();
     until("the row follows", async || {
         let names: Vec<String> = rows(&home).await.into_iter().map(|(name, _, _)| name).collect();
