@@ -26,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+use decnet_core::Account;
 use decnet_logline::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -88,22 +89,40 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
     };
     let greeting = match setting(["banner", "IMAP_BANNER"]) {
         None => persona::greeting(&context.persona.distro),
-        Some(text)
-            if text.starts_with("* ")
-                && text.len() <= 400
-                && text.bytes().all(|b| (0x20..0x7f).contains(&b)) =>
-        {
-            text.to_owned()
+        Some(text) if text.len() <= 400 && text.bytes().all(|b| (0x20..0x7f).contains(&b)) => {
+            if text.starts_with("* ") { text.to_owned() } else { format!("* OK {text}") }
         }
-        Some(text) => {
-            return Err(bad(format!(
-                "banner {text:?} is no greeting: it has to start with \"* OK\" and to be one line of ASCII"
-            )));
-        }
+        Some(text) => return Err(bad(format!("banner {text:?} has to be one line of ASCII"))),
     };
     let spool = folder.map(|folder| Spool::new(folder, every));
-    let world = World::new(&context.host_seed, context.persona.clone(), spool, planting);
+    let mut people = context.persona.clone();
+    if let Some(text) = setting(["users", "IMAP_USERS"]) {
+        Arc::make_mut(&mut people).accounts = users(text, &context.persona.domain).map_err(bad)?;
+    }
+    let world = World::new(&context.host_seed, people, spool, planting);
     Ok(Arc::new(Imap { world: Mutex::new(world), greeting, context: context.clone() }))
+}
+
+/// `login:password` pairs, separated by commas.
+fn users(text: &str, domain: &str) -> Result<Vec<Account>, String> {
+    text.split(',')
+        .zip(1001..)
+        .map(|(pair, uid)| match pair.split_once(':') {
+            Some((login, password)) if !login.trim().is_empty() => {
+                let login = login.trim();
+                let mut letters = login.chars();
+                let name = letters.next().map(|first| first.to_uppercase().chain(letters).collect());
+                Ok(Account {
+                    login: login.to_owned(),
+                    full_name: name.unwrap_or_default(),
+                    password: password.to_owned(),
+                    uid,
+                    email: format!("{login}@{domain}"),
+                })
+            }
+            _ => Err(format!("users: {pair:?} is not login:password; separate pairs by commas")),
+        })
+        .collect()
 }
 
 #[async_trait::async_trait]

@@ -82,6 +82,15 @@ fn before_login_every_answer_is_dovecots() {
 }
 
 #[test]
+fn users_of_a_setting_replace_the_planted_people() {
+    let people = users("admin:admin123, mail:a:b", "corp.example").unwrap();
+    let listed: Vec<_> =
+        people.iter().map(|one| (one.login.as_str(), one.password.as_str(), one.email.as_str())).collect();
+    assert_eq!(listed, [("admin", "admin123", "admin@corp.example"), ("mail", "a:b", "mail@corp.example")]);
+    assert!(users("admin", "x").unwrap_err().contains("login:password"));
+}
+
+#[test]
 fn logins_are_facts_and_failures_slow_down() {
     let mut bench = Bench::new();
     let mut delays = Vec::new();

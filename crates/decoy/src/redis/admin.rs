@@ -132,7 +132,7 @@ fn hello(call: &mut Call<'_>) -> Outcome {
     call.session.resp3 = resp3;
     let role = if call.shared.role == Role::Master { "master" } else { "replica" };
     let server = if call.shared.release.valkey.is_some() { "valkey" } else { "redis" };
-    let version = call.shared.release.valkey.unwrap_or(call.shared.release.version);
+    let version = call.shared.release.valkey.unwrap_or(&call.shared.release.version);
     Ok(Reply::Map(vec![
         (Reply::bulk("server"), Reply::bulk(server)),
         (Reply::bulk("version"), Reply::bulk(version)),

@@ -69,7 +69,7 @@ impl Facts {
 
 /// Runs INFO.
 pub fn run(call: &mut Call<'_>) -> Outcome {
-    let release = call.shared.release;
+    let release = call.shared.release.clone();
     if call.args.len() > 2 && !release.since(700) {
         return Err(Reply::err("syntax error"));
     }
@@ -188,7 +188,7 @@ fn values(call: &Call<'_>) -> BTreeMap<&'static str, String> {
         format!("{}.{:06}", seconds * thousandths / 1000, (seconds * thousandths % 1000) * 1000 + 317)
     };
     BTreeMap::from([
-        ("version", release.version.to_owned()),
+        ("version", release.version.clone()),
         ("server_name", "valkey".to_owned()),
         ("valkey_version", release.valkey.unwrap_or_default().to_owned()),
         ("mode_name", if release.valkey.is_some() { "server_mode" } else { "redis_mode" }.to_owned()),

@@ -73,6 +73,13 @@ fn server(context: &ServiceContext) -> Result<Shared, BuildError> {
     let seed = &context.seed;
     let now = context.clock.now().timestamp_millis();
     let release = release::of_distro(&context.persona.distro, seed);
+    let release = match setting("version") {
+        None => release,
+        Some(text) => release.in_version(text).ok_or_else(|| BuildError {
+            slug: "redis",
+            reason: format!("version {text:?} is no version; write it like 7.0.15"),
+        })?,
+    };
     let permissive = match setting("protected_configs") {
         None => seed.child("permissive").chance(0.5),
         Some("yes") => false,
@@ -99,6 +106,10 @@ fn server(context: &ServiceContext) -> Result<Shared, BuildError> {
     store.dirty = 0;
     let mut facts = Facts::new(seed, &context.persona.kernel, port, started);
     facts.loaded = store.size(0).0;
+    if let Some(os) = setting("os_string") {
+        // One line: it stands in INFO.
+        facts.os = os.chars().filter(|c| !c.is_control()).take(200).collect();
+    }
     let mut clients = BTreeMap::new();
     for (at, (name, source)) in Bait::connections(seed).into_iter().enumerate() {
         let since = started + 2000 + i64::try_from(at).unwrap_or(0) * 700;

@@ -6,10 +6,10 @@
 use decnet_core::Seed;
 
 /// A release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// `redis_version`.
-    pub version: &'static str,
+    pub version: String,
     /// `major * 100 + minor`, for comparisons.
     pub level: u16,
     /// `gcc_version`.
@@ -24,8 +24,8 @@ pub struct Release {
 
 /// The release of a distribution.
 pub fn of_distro(distro: &str, seed: &Seed) -> Release {
-    let debian = |version, level, gcc, allocator| Release {
-        version,
+    let debian = |version: &str, level, gcc, allocator| Release {
+        version: version.to_owned(),
         level,
         gcc,
         config_file: "/etc/redis/redis.conf",
@@ -39,7 +39,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
             let version =
                 seed.child("version").pick(&["6.2.18", "6.2.17", "6.2.7"]).copied().unwrap_or("6.2.18");
             Release {
-                version,
+                version: version.to_owned(),
                 level: 602,
                 gcc: "11.5.0",
                 config_file: "/etc/redis/redis.conf",
@@ -48,7 +48,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
             }
         }
         "centos7" => Release {
-            version: "3.2.12",
+            version: "3.2.12".to_owned(),
             level: 302,
             gcc: "4.8.5",
             config_file: "/etc/redis.conf",
@@ -56,7 +56,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
             valkey: None,
         },
         "alpine" => Release {
-            version: "7.2.9",
+            version: "7.2.9".to_owned(),
             level: 702,
             gcc: "13.2.1",
             config_file: "/etc/redis.conf",
@@ -64,7 +64,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
             valkey: None,
         },
         "fedora" => Release {
-            version: "7.2.6",
+            version: "7.2.6".to_owned(),
             level: 702,
             gcc: "13.3.1",
             config_file: "/etc/redis/redis.conf",
@@ -72,7 +72,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
             valkey: None,
         },
         "arch" => Release {
-            version: "7.2.4",
+            version: "7.2.4".to_owned(),
             level: 702,
             gcc: "15.1.1",
             config_file: "/etc/valkey/valkey.conf",
@@ -84,6 +84,18 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
 }
 
 impl Release {
+    /// The same package in another version, such as `7.0.11`; `None` if that is no version.
+    #[must_use]
+    pub fn in_version(self, text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let plain = (2..=3).contains(&parts.len())
+            && parts
+                .iter()
+                .all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
+        // Valkey's number is another one: an explicit version means Redis.
+        plain.then(|| Self { version: text.to_owned(), level: Self::level_of(text), valkey: None, ..self })
+    }
+
     /// Level of a version text such as `6.2.0`.
     pub fn level_of(text: &str) -> u16 {
         let mut parts = text.split('.').map(|part| part.parse::<u16>().unwrap_or(0));
@@ -189,5 +201,9 @@ mod tests {
         assert_eq!(of_distro("centos7", &seed).unknown_command(&args), "ERR unknown command 'FOO'");
         assert_eq!(of_distro("centos7", &seed).wrong_password(), "ERR invalid password");
         assert_eq!(Release::level_of("6.2.0"), 602);
+        assert_eq!(debian.clone().in_version("5.0.14").unwrap().wrong_password(), "ERR invalid password");
+        for bad in ["", "7", "7.x", "7.0.0.0", "7.0 ", "1234.0"] {
+            assert_eq!(debian.clone().in_version(bad), None, "{bad:?}");
+        }
     }
 }

@@ -158,7 +158,7 @@ impl Entry {
 
 /// Runs COMMAND.
 pub fn run(call: &mut Call<'_>) -> Outcome {
-    let release = call.shared.release;
+    let release = call.shared.release.clone();
     let all = || TABLE.iter().filter(|entry| release.since(Release::level_of(entry.since)));
     let named = |at: usize| -> Vec<(Vec<u8>, Option<&'static Entry>)> {
         call.rest(at)
