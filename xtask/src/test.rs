@@ -25,8 +25,8 @@ struct Tally {
 
 pub(crate) fn run(all: bool, filter: Option<&str>) -> Result<()> {
     setup::run(false, all)?;
-    // The end-to-end suite starts the finished binaries.
-    shell::run(&mut cargo(["build", "--workspace", "--bins", "--quiet"]))?;
+    // The end-to-end suite starts the finished binaries, the kit's an example worker.
+    shell::run(&mut cargo(["build", "--workspace", "--bins", "--examples", "--quiet"]))?;
     let mut command =
         cargo(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--quiet"]);
     command.args(["--", "--show-output", "--format=pretty"]).args(filter);

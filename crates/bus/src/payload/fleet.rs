@@ -39,7 +39,7 @@ pub struct DeckyState {
     pub name: String,
     /// The state now.
     pub state: String,
-    /// `insert`, `delete` or `change`.
+    /// `inserted`, `deleted` or `state_changed`.
     pub transition: String,
     /// Where the decky comes from: `fleet`.
     pub source: String,

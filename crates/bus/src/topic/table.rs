@@ -188,7 +188,7 @@ topics! {
         by [Sniffer] wakes [] reads [Webhook];
     /// A decky got other services.
     DeckyMutation { host: HostId, decky: Token } "decky.{host}.{decky}.mutation" => "decky.{decky}.mutation", Stream, payload::DeckyMutation,
-        by [Mutator] wakes [Orchestrator] reads [Api, Webhook];
+        by [Agent, Mutator] wakes [Orchestrator] reads [Api, Webhook];
 
     /// Invented traffic between deckies; the id is the destination's.
     OrchestratorTraffic { host: HostId, decky: Token } "orchestrator.{host}.traffic.{decky}" => "orchestrator.traffic.{decky}", Stream, payload::OrchestratorAction,

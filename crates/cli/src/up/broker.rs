@@ -44,7 +44,12 @@ impl Broker {
     }
 
     /// Keeps it alive until the workers have been told to stop, then stops it last.
-    pub(super) async fn keep(mut self, console: Console, workers_gone: CancellationToken) {
+    pub(super) async fn keep(
+        mut self,
+        settings: Settings,
+        console: Console,
+        workers_gone: CancellationToken,
+    ) {
         let mut pause = FIRST_PAUSE;
         loop {
             tokio::select! {
@@ -59,6 +64,10 @@ impl Broker {
             match self.0.restart().await {
                 Ok(()) => {
                     console.say("nats", "is back");
+                    // What it kept in memory only, the stream of last beats, died with it.
+                    if let Err(error) = provision(&self.reach(), &settings).await {
+                        console.say("nats", &format!("{error:#}"));
+                    }
                     pause = FIRST_PAUSE;
                 }
                 Err(error) => {

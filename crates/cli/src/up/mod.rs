@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{broker::Broker, console::Console, worker::Program};
-use crate::{block_on, bus, config, run_file::RunFile};
+use crate::{block_on, bus, config, gate, render, run_file::RunFile};
 
 /// Every worker of this version, in the order in which they start.
 const WORKERS: [&str; 4] = ["collector", "api", "agent", "orchestrator"];
@@ -43,6 +43,7 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     // State and database hold captured secrets: what we make is its owner's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let loaded = config::load(common)?;
+    gate::master_only(&loaded.settings)?;
     let programs = find_programs(args.bin_dir.as_deref())?;
     make_state_dir(&loaded.settings)?;
     let _lock = lock(&loaded.settings.state_dir)?;
@@ -52,21 +53,22 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
 /// `decnet migrate`: schema and streams, for installations where systemd starts the workers.
 pub(crate) fn migrate(common: &CommonArgs) -> Result<()> {
     let loaded = config::load(common)?;
+    gate::master_only(&loaded.settings)?;
     make_state_dir(&loaded.settings)?;
     block_on(async {
         for step in migrate_database(&loaded.settings).await? {
-            println!("migrated: {step}");
+            render::line(&format!("migrated: {step}"))?;
         }
         let bus = bus::connect(&loaded).await?;
         decnet_bus::provision(&bus).await?;
-        println!("streams and consumers are as this version wants them");
-        Ok(())
+        render::line("streams and consumers are as this version wants them")
     })
 }
 
 async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(&'static str, PathBuf)>) -> Result<()> {
     let settings = &loaded.settings;
-    let console = Console::new(&["decnet", "nats", "collector", "api", "agent", "orchestrator"]);
+    let console =
+        Console::new(&["decnet", "nats", "collector", "api", "agent", "orchestrator"], settings.log_format);
     let say = |text: &str| console.say("decnet", text);
     let stop = CancellationToken::new();
     spawn_signal_listener(stop.clone())?;
@@ -94,7 +96,8 @@ async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(&'static str, Pa
         let program = Program { name, path, env: env.clone() };
         tasks.spawn(program.supervise(console.clone(), workers.clone()));
     }
-    let keeper = broker.map(|b| tokio::spawn(b.keep(console.clone(), workers_gone.clone())));
+    let keeper =
+        broker.map(|b| tokio::spawn(b.keep(settings.clone(), console.clone(), workers_gone.clone())));
     tasks.close();
     say(&format!("up: API {api}, state in {}; Ctrl-C stops", settings.state_dir.display()));
 

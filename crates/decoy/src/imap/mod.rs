@@ -71,9 +71,9 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
             .map(String::as_str)
             .filter(|text| !text.is_empty())
     };
-    let folder = setting(["email_seed", "IMAP_EMAIL_SEED"])
-        .map(PathBuf::from)
-        .or_else(|| context.root.as_ref().map(|root| root.join("var/spool/decnet-emails")));
+    let named = setting(["email_seed", "IMAP_EMAIL_SEED"]).map(PathBuf::from);
+    let is_named = named.is_some();
+    let folder = named.or_else(|| context.root.as_ref().map(|root| root.join("var/spool/decnet-emails")));
     let every = match setting(["email_seed_rescan", "IMAP_EMAIL_SEED_RESCAN"]) {
         None => RESCAN,
         Some(text) => {
@@ -83,8 +83,11 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
         }
     };
     let planting = match setting(["email_seed_mode", "IMAP_EMAIL_SEED_MODE"]) {
-        None | Some("add") => Planting::Add,
+        // A folder that the operator names is the mailbox. The decky's own spool fills little by little, and a mailbox
+        // that shrinks to one message on the day of the first delivery would give it away: there mail is added.
+        None if is_named => Planting::Replace,
         Some("replace") => Planting::Replace,
+        None | Some("add") => Planting::Add,
         Some(other) => return Err(bad(format!("email_seed_mode {other:?} is neither add nor replace"))),
     };
     let greeting = match setting(["banner", "IMAP_BANNER"]) {
