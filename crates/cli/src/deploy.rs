@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 use decnet_bus::{Topic, payload::DeployCommand};
 use decnet_core::{FleetSecret, IdSource, SystemIds};
 use decnet_fleet::{
-    DecnetConfig, FlagOptions, FleetSpec, Mode, Plan, PlanRequest, RuntimeKind, StateFile, StateStore,
-    from_flags, ini,
+    DecnetConfig, FlagOptions, FleetSpec, Mode, Plan, PlanRequest, RuntimeKind, StateError, StateFile,
+    StateStore, from_flags, ini,
 };
 use decnet_kit::{args::CommonArgs, settings};
 use ipnet::Ipv4Net;
 
-use crate::{BadInput, block_on, bus, config, operation, render};
+use crate::{BadInput, block_on, bus, config, gate, operation, render};
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag of the command line")]
@@ -73,15 +73,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
-    let spec = spec(args)?;
     let loaded = config::load(common)?;
+    gate::master_only(&loaded.settings)?;
+    let spec = spec(args)?;
     let settings = &loaded.settings;
     let store = StateStore::new(&settings.state_file);
     let state = match store.load() {
         Ok(state) => state,
-        // A dry run may look at any machine; a real one leaves the decision about a torn file to the agent.
-        Err(error) if args.dry_run => {
-            eprintln!("decnet: warning: {error}");
+        // The agent keeps such a file aside; what this deployment names is known again afterwards.
+        Err(error @ StateError::Unreadable { .. }) => {
+            eprintln!("decnet: warning: {}", decnet_logline::clean(&error.to_string()));
             None
         }
         Err(error) => return Err(error.into()),

@@ -1,6 +1,6 @@
 //! `decnet lab`: the parts by themselves, for people who check our work. No broker, no database, no settings.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -24,7 +24,8 @@ pub(crate) fn run(verb: &Verb) -> Result<()> {
 }
 
 /// One object for every line of input, also for one that is no record: the run never stops because of a line.
-fn lines(mut input: impl BufRead, out: impl Write) -> Result<()> {
+fn lines(input: impl Read, out: impl Write) -> Result<()> {
+    let mut input = BufReader::new(input);
     let mut out = std::io::BufWriter::new(out);
     let mut number = 0u64;
     while let Some(line) = next_line(&mut input).context("stdin")? {
@@ -38,8 +39,8 @@ fn lines(mut input: impl BufRead, out: impl Write) -> Result<()> {
         }
         out.write_all(b"\n")?;
         // A reader at the other end of a pipe should not wait for a full buffer when the input pauses.
-        if input.fill_buf().context("stdin")?.is_empty() {
-            break;
+        if input.buffer().is_empty() {
+            out.flush()?;
         }
     }
     out.flush()?;

@@ -8,6 +8,7 @@ mod bus;
 mod catalogue;
 mod config;
 mod deploy;
+mod gate;
 mod lab;
 mod logs;
 mod operation;
@@ -17,9 +18,9 @@ mod status;
 mod teardown;
 mod up;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use decnet_kit::args::CommonArgs;
 
 #[derive(Parser)]
@@ -80,7 +81,11 @@ enum Verb {
 struct BadInput(String);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = gate::without_masters_verbs(Cli::command()).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let outcome = match cli.verb {
         Verb::Up(args) => up::run(&cli.common, &args),
         Verb::Deploy(args) => deploy::run(&cli.common, &args),
@@ -94,21 +99,26 @@ fn main() -> ExitCode {
         Verb::Config { verb } => config::run(&cli.common, &verb),
         Verb::Lab { verb } => lab::run(&verb),
         Verb::Migrate => up::migrate(&cli.common),
-        Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "decnet", &mut std::io::stdout());
-            Ok(())
-        }
+        Verb::Completions { shell } => completions(shell),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // The reader (`head`, a pager) has seen enough.
         Err(error) if render::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("decnet: {}", decnet_logline::clean(&format!("{error:#}")).replace("\\u000A", "\n"));
+            eprintln!("decnet: {}", render::chain(&error));
             let bad_input = error.chain().any(<dyn std::error::Error>::is::<BadInput>);
             ExitCode::from(if bad_input { 2 } else { 1 })
         }
     }
+}
+
+/// The completion script of a shell.
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    // The generator panics when nobody reads any more, so it writes to memory first.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "decnet", &mut script);
+    Ok(std::io::stdout().lock().write_all(&script)?)
 }
 
 /// Runs an asynchronous verb; the tool does one thing at a time, so one thread is enough.

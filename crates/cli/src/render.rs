@@ -57,6 +57,19 @@ pub(crate) fn line(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// What went wrong and why, cleaned. Many of our errors tell their cause themselves; nothing is said twice.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    decnet_logline::clean(&told).replace("\\u000A", "\n")
+}
+
 /// Whether the error is only that nobody reads any more.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -64,4 +77,19 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
         io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_once_and_without_controls() {
+        let inner = anyhow!("no such file");
+        let error = inner.context("cannot open a\u{1b}[31m: no such file").context("the database");
+        assert_eq!(chain(&error), "the database: cannot open a\\u001B[31m: no such file");
+        assert_eq!(chain(&anyhow!("line 1\nline 2")), "line 1\nline 2");
+    }
 }

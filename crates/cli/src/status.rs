@@ -1,13 +1,15 @@
 //! `decnet status`: what is deployed by the state file, and what runs by the agent. Works without broker and database.
+//!
+//! A state file that cannot be read still lets the agent tell what runs; the verb then ends with 1.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use decnet_bus::{
     Topic,
     payload::{DeckyInspection, InspectReply, InspectRequest},
 };
-use decnet_fleet::StateStore;
+use decnet_fleet::{DeckyConfig, StateStore, catalogue};
 use decnet_kit::{args::CommonArgs, settings::Loaded};
 use serde_json::json;
 
@@ -22,69 +24,137 @@ pub(crate) struct Args {
     format: render::Format,
 }
 
+/// A decky as the state file and the agent know it; one of them may not.
+struct Row {
+    name: String,
+    config: Option<DeckyConfig>,
+    seen: Option<DeckyInspection>,
+    state: String,
+}
+
+impl Row {
+    /// Added to each standard port, if the agent says so.
+    fn port_base(&self) -> Option<u16> {
+        self.seen.as_ref().map(|seen| seen.port_base)
+    }
+
+    /// Every service, by the state file or else by the agent.
+    fn services(&self) -> Vec<String> {
+        match (&self.config, &self.seen) {
+            (Some(config), _) => config.services.clone(),
+            (None, Some(seen)) => seen.services.keys().cloned().collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// Where the service really listens, if that is known.
+    fn listens(&self, slug: &str, services: &[String]) -> Vec<SocketAddr> {
+        let Some((ip, base)) = self.config.as_ref().map(|c| c.ip).zip(self.port_base()) else {
+            return Vec::new();
+        };
+        let others: Vec<&str> = services.iter().map(String::as_str).filter(|other| *other != slug).collect();
+        let ports = catalogue::service(slug).map(|service| catalogue::listening_ports(service, &others));
+        let real = ports.unwrap_or_default().into_iter().filter_map(|port| port.number.checked_add(base));
+        real.map(|port| SocketAddr::new(ip, port)).collect()
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        let services = self.services();
+        let listens: BTreeMap<&str, Vec<SocketAddr>> =
+            services.iter().map(|slug| (slug.as_str(), self.listens(slug, &services))).collect();
+        let config = self.config.as_ref();
+        json!({
+            "name": self.name,
+            "ip": config.map(|c| c.ip),
+            "hostname": config.map(|c| &c.hostname),
+            "distro": config.map(|c| &c.distro),
+            "services": services,
+            "state": self.state,
+            "service_states": self.seen.as_ref().map(|seen| &seen.services),
+            "port_base": self.port_base(),
+            "listens": (config.is_some() && self.seen.is_some()).then_some(listens),
+            "last_error": self.seen.as_ref().and_then(|seen| seen.last_error.as_ref()),
+        })
+    }
+
+    fn as_cells(&self) -> [String; 6] {
+        let services = self.services();
+        let told = services.iter().map(|slug| {
+            let ports = self.listens(slug, &services);
+            let ports: Vec<_> = ports.iter().map(|address| address.port().to_string()).collect();
+            let place = if ports.is_empty() { String::new() } else { format!(" {}", ports.join("+")) };
+            match self.seen.as_ref().map(|seen| seen.services.get(slug)) {
+                Some(state) => format!("{slug}{place}: {}", state.map_or("absent", String::as_str)),
+                None => slug.clone(),
+            }
+        });
+        let config = self.config.as_ref();
+        [
+            self.name.clone(),
+            config.map_or_else(|| "?".to_owned(), |c| c.ip.to_string()),
+            config.map_or_else(|| "?".to_owned(), |c| c.hostname.clone()),
+            self.state.clone(),
+            told.collect::<Vec<_>>().join(", "),
+            self.seen.as_ref().and_then(|seen| seen.last_error.clone()).unwrap_or_default(),
+        ]
+    }
+}
+
 pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     let loaded = config::load(common)?;
-    let state = StateStore::new(&loaded.settings.state_file).load()?;
-    let Some(state) = state else {
-        if args.format.json {
-            return render::json(&json!({ "deployed": false, "deckies": [] }));
-        }
-        return render::line("nothing is deployed");
+    let (state, unreadable) = match StateStore::new(&loaded.settings.state_file).load() {
+        Ok(state) => (state, None),
+        Err(error) => (None, Some(error)),
     };
-    // Without an agent the state file still tells what should be there.
-    let seen = block_on(inspect(&loaded)).map_err(|error| {
-        eprintln!("decnet: note: state of the deckies unknown: {error:#}");
-    });
-    let known = seen.is_ok();
-    let seen: BTreeMap<String, DeckyInspection> =
-        seen.unwrap_or_default().into_iter().map(|d| (d.name.to_string(), d)).collect();
-    let state_of = |name: &str| match seen.get(name) {
-        Some(inspection) => inspection.state.clone(),
-        None if known => "torn_down".to_owned(),
-        None => "unknown".to_owned(),
-    };
-    if args.format.json {
-        let deckies: Vec<_> = state
-            .config
-            .deckies
-            .iter()
-            .map(|d| {
-                let inspection = seen.get(d.name.as_str());
-                json!({
-                    "name": d.name, "ip": d.ip, "hostname": d.hostname, "distro": d.distro, "services": d.services,
-                    "state": state_of(d.name.as_str()),
-                    "service_states": inspection.map(|i| &i.services),
-                    "last_error": inspection.and_then(|i| i.last_error.as_ref()),
-                })
-            })
-            .collect();
-        return render::json(&json!({
-            "deployed": true, "generation": state.generation, "written_at": state.written_at, "deckies": deckies,
-        }));
+    // Without an agent the state file still tells what should be there; without a deployment nobody is asked.
+    let is_asked = state.is_some() || unreadable.is_some();
+    let seen = if is_asked { block_on(inspect(&loaded)) } else { Ok(Vec::new()) };
+    if let Err(error) = &seen {
+        eprintln!("decnet: note: state of the deckies unknown: {}", render::chain(error));
     }
-    render::table(
-        ["decky", "address", "host name", "state", "services", "last error"],
-        state.config.deckies.iter().map(|d| {
-            let inspection = seen.get(d.name.as_str());
-            let services: Vec<_> = d
-                .services
-                .iter()
-                .map(|slug| match inspection.map(|i| i.services.get(slug)) {
-                    Some(Some(state)) => format!("{slug}: {state}"),
-                    Some(None) => format!("{slug}: absent"),
-                    None => slug.clone(),
-                })
-                .collect();
-            [
-                d.name.to_string(),
-                d.ip.to_string(),
-                d.hostname.clone(),
-                state_of(d.name.as_str()),
-                services.join(", "),
-                inspection.and_then(|i| i.last_error.clone()).unwrap_or_default(),
-            ]
-        }),
-    )
+    let is_known = seen.is_ok();
+    let deployed = state.as_ref().map(|state| state.config.deckies.clone()).unwrap_or_default();
+    let rows = rows(deployed, seen.unwrap_or_default(), is_known);
+    if args.format.json {
+        render::json(&json!({
+            // With an unreadable state file nobody knows.
+            "deployed": unreadable.is_none().then_some(state.is_some()),
+            "generation": state.as_ref().map(|state| state.generation),
+            "written_at": state.as_ref().map(|state| state.written_at),
+            "deckies": rows.iter().map(Row::as_json).collect::<Vec<_>>(),
+        }))?;
+    } else if rows.is_empty() && unreadable.is_none() {
+        render::line("nothing is deployed")?;
+    } else if !rows.is_empty() {
+        render::table(
+            ["decky", "address", "host name", "state", "services", "last error"],
+            rows.iter().map(Row::as_cells),
+        )?;
+    }
+    unreadable.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// What is deployed in the order of the state file, then what runs and is not in it.
+fn rows(deployed: Vec<DeckyConfig>, seen: Vec<DeckyInspection>, is_known: bool) -> Vec<Row> {
+    let mut seen: BTreeMap<String, DeckyInspection> =
+        seen.into_iter().map(|decky| (decky.name.to_string(), decky)).collect();
+    let mut rows: Vec<Row> = deployed
+        .into_iter()
+        .map(|config| {
+            let name = config.name.to_string();
+            let seen = seen.remove(&name);
+            let absent = if is_known { "torn_down" } else { "unknown" };
+            let state = seen.as_ref().map_or_else(|| absent.to_owned(), |seen| seen.state.clone());
+            Row { name, config: Some(config), seen, state }
+        })
+        .collect();
+    rows.extend(seen.into_iter().map(|(name, seen)| Row {
+        name,
+        config: None,
+        state: seen.state.clone(),
+        seen: Some(seen),
+    }));
+    rows
 }
 
 async fn inspect(loaded: &Loaded) -> Result<Vec<DeckyInspection>> {
@@ -92,4 +162,46 @@ async fn inspect(loaded: &Loaded) -> Result<Vec<DeckyInspection>> {
     let topic = Topic::AskInspect { host: loaded.settings.host.clone() };
     let reply: InspectReply = bus.request(&topic, &InspectRequest::default(), INSPECT_BOUND).await?;
     Ok(reply.deckies)
+}
+
+#[cfg(test)]
+mod tests {
+    use decnet_core::DeckyName;
+
+    use super::*;
+
+    fn config(name: &str) -> DeckyConfig {
+        serde_json::from_value(json!({
+            "name": name, "ip": "127.9.9.1", "services": ["ssh", "http"], "distro": "debian",
+            "base_image": "debian", "build_base": "debian", "hostname": "SRV-1",
+        }))
+        .unwrap()
+    }
+
+    fn seen(name: &str, port_base: u16) -> DeckyInspection {
+        DeckyInspection {
+            name: DeckyName::parse(name).unwrap(),
+            state: "running".to_owned(),
+            services: BTreeMap::from([("ssh".to_owned(), "running".to_owned())]),
+            last_error: None,
+            port_base,
+        }
+    }
+
+    #[test]
+    fn it_is_told_where_services_really_listen() {
+        let rows = rows(vec![config("web")], vec![seen("web", 20_000)], true);
+        let told = rows[0].as_json();
+        assert_eq!(told["port_base"], 20_000);
+        assert_eq!(told["listens"], json!({"ssh": ["127.9.9.1:20022"], "http": ["127.9.9.1:20080"]}));
+        assert_eq!(rows[0].as_cells()[4], "ssh 20022: running, http 20080: absent");
+    }
+
+    #[test]
+    fn what_nobody_saw_is_unknown_or_gone_and_what_runs_unasked_is_shown() {
+        let gone = rows(vec![config("web")], vec![seen("stray", 0)], true);
+        assert_eq!((gone[0].state.as_str(), &gone[0].as_json()["listens"]), ("torn_down", &json!(null)));
+        assert_eq!((gone[1].name.as_str(), &gone[1].as_json()["ip"]), ("stray", &json!(null)));
+        assert_eq!(rows(vec![config("web")], Vec::new(), false)[0].state, "unknown");
+    }
 }

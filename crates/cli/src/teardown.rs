@@ -8,7 +8,7 @@ use decnet_bus::{
 use decnet_core::{DeckyName, IdSource, SystemIds};
 use decnet_kit::args::CommonArgs;
 
-use crate::{BadInput, block_on, bus, config, operation, render};
+use crate::{BadInput, block_on, bus, config, gate, operation, render};
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
@@ -27,6 +27,7 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
         None => TeardownScope::All,
     };
     let loaded = config::load(common)?;
+    gate::master_only(&loaded.settings)?;
     let summary = block_on(async {
         let bus = bus::connect(&loaded).await?;
         let operation = SystemIds.next_id();

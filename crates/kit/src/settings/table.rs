@@ -64,8 +64,6 @@ settings! {
     mode: Mode, "DECNET_MODE", [], "master";
     /// Refuse master-only commands on an agent.
     disallow_master: bool, "DECNET_DISALLOW_MASTER", [], "true";
-    /// Developer conveniences (never in production).
-    developer: bool, "DECNET_DEVELOPER", [], "false";
     /// This machine's id in the fleet: `local` or its UUID.
     host: HostId, "DECNET_HOST_UUID", [], "local";
     /// The folder of everything that must survive a restart.
