@@ -34,8 +34,7 @@ async fn an_intrusion_is_seen_in_the_tool_the_api_and_the_live_stream() -> Resul
     );
     let page = Intruder::at(addresses[1]).curl(web, "/", &["--include"]).await?;
     ensure!(page.stdout.starts_with("HTTP/1.1 200"), "{page:?}");
-    let form = ["--data-urlencode", "username=admin", "--data-urlencode", "password=hunter2"];
-    Intruder::at(addresses[1]).curl(web, "/login", &form).await?;
+    Intruder::at(addresses[1]).log_in(web, "admin", "hunter2").await?;
     Intruder::at(addresses[1]).curl(web, "/admin", &["--user", "root:basic-secret"]).await?;
     let (login, password) = mail.accounts.first().context("no planted account")?;
     let refused = Intruder::at(addresses[2]).imap(mail, login, "wrong").await?;

@@ -82,6 +82,30 @@ impl Intruder {
         run(client).await
     }
 
+    /// Follows the links of the front page to a login form and sends it; the path that it was sent to.
+    pub async fn log_in(&self, target: &Target, user: &str, password: &str) -> Result<String> {
+        let quoted = |text: &str, key: &str| -> Vec<String> {
+            text.split(key).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+        };
+        let front = self.curl(target, "/", &[]).await?.stdout;
+        for link in quoted(&front, "<a href=\"").into_iter().filter(|link| link.starts_with('/')) {
+            let page = self.curl(target, &link, &[]).await?.stdout;
+            let Some(action) = quoted(&page, "<form method=\"post\" action=\"").into_iter().next() else {
+                continue;
+            };
+            // Only the form's fields: the page's head has names too.
+            let fields = quoted(page.split_once("<form").map_or("", |(_, form)| form), " name=\"");
+            let (Some(user_field), Some(password_field)) = (fields.first(), fields.get(1)) else {
+                bail!("a login form without two fields: {fields:?}")
+            };
+            let form = [format!("{user_field}={user}"), format!("{password_field}={password}")];
+            let form = ["--data-urlencode", &form[0], "--data-urlencode", &form[1]];
+            self.curl(target, &action, &form).await?;
+            return Ok(action);
+        }
+        bail!("no login form behind the front page")
+    }
+
     /// Python's imaplib: logs in and, if that works, reads the headers of the newest message.
     pub async fn imap(&self, target: &Target, user: &str, password: &str) -> Result<Outcome> {
         let script = r#"

@@ -107,7 +107,7 @@ async fn intrude(targets: &[Target]) -> Result<Vec<Ipv4Addr>> {
     Intruder::at(reader).imap(mailbox, login, "letmein").await?;
     Intruder::at(reader).imap(mailbox, login, password).await?;
     let site = sites.first().context("no http in the fleet")?;
-    Intruder::at(cracker).curl(site, "/login", &["--data", "username=admin&password=admin"]).await?;
+    Intruder::at(cracker).log_in(site, "admin", "admin").await?;
     for cache in &caches {
         Intruder::at(cracker)
             .redis(
