@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{self, on_path, output, program, root};
+use crate::shell::{self, on_path, program, root};
 
 /// Oldest nats-server that honours everything the bus asks for (2.9 silently ignores consumer filters).
 const NATS_FLOOR: (u32, u32) = (2, 10);
@@ -146,8 +146,8 @@ os.replace(part, sys.argv[2])
 /// Starts `dockerd` where no engine answers; it stays up after this program.
 fn start_docker() -> Result<()> {
     let answers = || {
-        output(program("docker", ["version", "--format", "{{.Server.APIVersion}}"]).stderr(Stdio::null()))
-            .is_ok()
+        let mut ping = program("docker", ["version", "--format", "{{.Server.APIVersion}}"]);
+        ping.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     };
     if answers() {
         return Ok(());
