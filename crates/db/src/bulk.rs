@@ -11,6 +11,8 @@ use crate::DbError;
 
 /// Rows in the largest statement; smaller ones are halves of it.
 const LARGEST: usize = 256;
+/// Lengths of lists; shorter ones are filled up.
+const LENGTHS: [usize; 5] = [1, 4, 16, 64, 256];
 
 /// How to write rows of one table.
 pub(crate) struct Bulk {
@@ -106,6 +108,17 @@ pub(crate) fn placeholders(sql: &mut String, backend: DbBackend, count: usize, n
             sql.push('?');
         }
     }
+}
+
+/// The length that a list of `length` values is filled up to.
+pub(crate) fn padded(length: usize) -> usize {
+    LENGTHS.into_iter().find(|padded| *padded >= length).unwrap_or(length)
+}
+
+/// A list filled up with its last value, which changes nothing in an `IN`.
+pub(crate) fn pad<T: Copy + Into<Value>>(chunk: &[T], length: usize) -> Vec<Value> {
+    let last = chunk.last().into_iter().cycle();
+    chunk.iter().chain(last).take(length).map(|value| (*value).into()).collect()
 }
 
 /// The largest power of two that fits into `left`, at most `largest`.

@@ -1,15 +1,20 @@
 //! Events waiting to be published. A row is written in the transaction that changes the state it speaks of; the
 //! producer's relay publishes it and stamps it. This file knows nothing of subjects: they are text made by `bus`.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Statement, Value,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::bounds::{json_text, micros, time};
-use crate::bulk::Bulk;
-use crate::entity::outbox::{Column, Entity, Model};
+use crate::bulk::{Bulk, pad, padded, placeholders};
+use crate::entity::outbox::{Column, Entity};
 use crate::{Db, DbError};
 
 const OUTBOX: Bulk = Bulk {
@@ -18,6 +23,10 @@ const OUTBOX: Bulk = Bulk {
     key: &[],
     replace: &[],
 };
+
+/// With the columns in the order of [`OutboxRow`]'s reader.
+const PENDING: &str = "SELECT id, producer, subject, topic, msg_id, headers, body, created_at, published_at \
+                       FROM outbox WHERE producer = ";
 
 /// Rows deleted in one transaction, so that writers do not wait long.
 const PRUNE_STEP: u64 = 2000;
@@ -71,14 +80,13 @@ pub struct Outbox<'a>(pub(crate) &'a Db);
 impl Outbox<'_> {
     /// The oldest rows of `producer` that nobody has stamped yet.
     pub async fn pending(&self, producer: &str, limit: u64) -> Result<Vec<OutboxRow>, DbError> {
-        let rows = Entity::find()
-            .filter(Column::Producer.eq(producer))
-            .filter(Column::PublishedAt.is_null())
-            .order_by_asc(Column::Id)
-            .limit(limit)
-            .all(self.0.reader())
-            .await?;
-        rows.into_iter().map(OutboxRow::try_from).collect()
+        // The limit is part of the text: SQLite would prepare the statement anew for every limit that is bound.
+        let reader = self.0.reader();
+        let (backend, mut sql, mut number) = (reader.get_database_backend(), PENDING.to_owned(), 0);
+        placeholders(&mut sql, backend, 1, &mut number);
+        let _ = write!(sql, " AND published_at IS NULL ORDER BY id LIMIT {limit}");
+        let statement = Statement::from_sql_and_values(backend, sql, [producer.into()]);
+        reader.query_all_raw(statement).await?.iter().map(OutboxRow::try_from).collect()
     }
 
     /// Stamps rows as published; unknown and already stamped ids are harmless.
@@ -87,16 +95,20 @@ impl Outbox<'_> {
             return Ok(());
         }
         let now = micros(self.0.now());
-        let ids: &Vec<String> = &ids.iter().map(Uuid::to_string).collect();
+        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+        let ids: &Vec<&str> = &ids.iter().map(String::as_str).collect();
         self.0
             .write(|tx| async move {
-                for ids in ids.chunks(500) {
-                    Entity::update_many()
-                        .col_expr(Column::PublishedAt, now.into())
-                        .filter(Column::Id.is_in(ids.iter().map(String::as_str)))
-                        .filter(Column::PublishedAt.is_null())
-                        .exec(&*tx)
-                        .await?;
+                for ids in ids.chunks(256) {
+                    let (backend, length) = (tx.get_database_backend(), padded(ids.len()));
+                    let (mut sql, mut number) = ("UPDATE outbox SET published_at = ".to_owned(), 0);
+                    placeholders(&mut sql, backend, 1, &mut number);
+                    sql.push_str(" WHERE published_at IS NULL AND id IN (");
+                    placeholders(&mut sql, backend, length, &mut number);
+                    sql.push(')');
+                    let mut values = vec![Value::from(now)];
+                    values.extend(pad(ids, length));
+                    tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
                 }
                 Ok(())
             })
@@ -188,25 +200,28 @@ fn first_id_of(at: DateTime<Utc>) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid().to_string()
 }
 
-impl TryFrom<Model> for OutboxRow {
+impl TryFrom<&QueryResult> for OutboxRow {
     type Error = DbError;
 
-    fn try_from(row: Model) -> Result<Self, DbError> {
+    fn try_from(row: &QueryResult) -> Result<Self, DbError> {
         let damaged = |what: String| DbError::Damaged { table: "outbox", what };
+        let id: String = row.try_get_by_index(0)?;
+        let headers: Option<String> = row.try_get_by_index(5)?;
         Ok(Self {
-            id: row.id.parse().map_err(|_| damaged(format!("id {:?}", row.id)))?,
-            headers: match row.headers.as_deref() {
+            id: id.parse().map_err(|_| damaged(format!("id {id:?}")))?,
+            headers: match headers {
                 None => Vec::new(),
-                Some(text) => serde_json::from_str(text)
-                    .map_err(|err| damaged(format!("headers of {}: {err}", row.id)))?,
+                Some(text) => {
+                    serde_json::from_str(&text).map_err(|err| damaged(format!("headers of {id}: {err}")))?
+                }
             },
-            producer: row.producer,
-            subject: row.subject,
-            topic: row.topic,
-            msg_id: row.msg_id,
-            body: row.body,
-            created_at: time(row.created_at),
-            published_at: row.published_at.map(time),
+            producer: row.try_get_by_index(1)?,
+            subject: row.try_get_by_index(2)?,
+            topic: row.try_get_by_index(3)?,
+            msg_id: row.try_get_by_index(4)?,
+            body: row.try_get_by_index(6)?,
+            created_at: time(row.try_get_by_index(7)?),
+            published_at: row.try_get_by_index::<Option<i64>>(8)?.map(time),
         })
     }
 }

@@ -231,6 +231,11 @@ fn field_of(part: &str) -> Option<&str> {
 
 /// Whether `text` has the literals of `pattern` at the same places. Field tokens are judged by their type later.
 fn fits(pattern: &str, text: &str) -> bool {
+    // The table is walked for every message: most rows differ in their first letters.
+    let literal = pattern.bytes().take_while(|byte| *byte != b'{');
+    if !literal.zip(text.bytes()).all(|(pattern, text)| pattern == text) {
+        return false;
+    }
     let (mut parts, mut tokens) = (pattern.split('.'), text.split('.'));
     loop {
         match (parts.next(), tokens.next()) {

@@ -6,9 +6,7 @@ use std::fmt::Write as _;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 
 use crate::DbError;
-use crate::bulk::placeholders;
-
-const LENGTHS: [usize; 5] = [1, 4, 16, 64, 256];
+use crate::bulk::{pad, padded, placeholders};
 
 /// `SELECT columns FROM table WHERE list IN (values) AND more`, for any number of values.
 pub(super) async fn rows_with(
@@ -105,15 +103,6 @@ pub(super) async fn known_numbers(
         }
     }
     Ok(known)
-}
-
-fn padded(length: usize) -> usize {
-    LENGTHS.into_iter().find(|padded| *padded >= length).unwrap_or(length)
-}
-
-fn pad<T: Copy + Into<Value>>(chunk: &[T], length: usize) -> Vec<Value> {
-    let last = chunk.last().into_iter().cycle();
-    chunk.iter().chain(last).take(length).map(|value| (*value).into()).collect()
 }
 
 fn non_empty_chunks<'v, 's>(values: &'v [&'s str]) -> Vec<&'v [&'s str]> {
