@@ -21,6 +21,11 @@ pub enum ConnectError {
         /// Its version.
         version: String,
     },
+    /// The server does not let us in. It is tried again: the server may be given other credentials.
+    #[error(
+        "the broker does not let us in: set DECNET_NATS_TOKEN (or DECNET_NATS_NKEY_FILE) to what it asks for"
+    )]
+    NotAllowed,
     /// The key file cannot be used.
     #[error(
         "the bus key {path} cannot be used ({reason}): create it with `decnet init`, owner root, mode 0400"

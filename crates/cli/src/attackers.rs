@@ -71,7 +71,9 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
 /// The database of these settings, of the schema that this program knows.
 pub(crate) async fn open(settings: &Settings) -> Result<Db> {
     let hint = "the database does not open; has `decnet up` or `decnet migrate` made it?";
-    let db = Db::connect(settings.db_url.expose(), DbOptions::default()).await.context(hint)?;
+    // Whoever only looks makes no database: an empty one would hide that the address is wrong.
+    let url = settings.db_url.expose().replace("mode=rwc", "mode=rw");
+    let db = Db::connect(&url, DbOptions::default()).await.context(hint)?;
     db.check_schema().await?;
     Ok(db)
 }

@@ -21,6 +21,8 @@ use crate::{
 
 /// Pause after a failure of broker or database; the lines are safe in the stream meanwhile.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often an outage that goes on is told of.
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 /// How often sessions without an end are looked for, and after how much silence they count as ended.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 const SILENT: TimeDelta = TimeDelta::minutes(65);
@@ -38,6 +40,7 @@ pub async fn collect(ctx: Ctx) -> Result<()> {
     ctx.outbox();
     ctx.subscribed();
     let mut swept = Instant::now();
+    let mut complained: Option<Instant> = None;
     while !ctx.is_stopping() {
         if swept.elapsed() >= SWEEP_EVERY {
             swept = Instant::now();
@@ -50,9 +53,18 @@ pub async fn collect(ctx: Ctx) -> Result<()> {
             () = ctx.stopping() => break,
         };
         let delivered = match fetched {
-            Ok(delivered) => delivered,
+            Ok(delivered) => {
+                if complained.take().is_some() {
+                    tracing::info!("lines are fetched again");
+                }
+                delivered
+            }
             Err(error) => {
-                tracing::warn!(%error, "no lines can be fetched; trying again");
+                // An outage is told of at its start and then now and then, not with every attempt.
+                if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+                    complained = Some(Instant::now());
+                    tracing::warn!(%error, "no lines can be fetched; trying again");
+                }
                 pause(&ctx).await;
                 continue;
             }

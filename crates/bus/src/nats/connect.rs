@@ -1,8 +1,14 @@
 //! What the client is told when it is made: address, credentials, patience.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use async_nats::{ConnectOptions, ServerAddr};
+use async_nats::{ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tokio::sync::Notify;
 use tracing::{debug, error, warn};
 
@@ -23,8 +29,9 @@ pub(super) fn options(
     address: &ServerAddr,
     origin: &Origin,
     nudge: &Arc<Notify>,
+    shut_out: &Arc<AtomicBool>,
 ) -> Result<ConnectOptions, ConnectError> {
-    let nudge = Arc::clone(nudge);
+    let (nudge, shut_out) = (Arc::clone(nudge), Arc::clone(shut_out));
     let mut options = ConnectOptions::new()
         .name(format!("{}@{}", origin.worker, origin.host))
         .no_echo()
@@ -39,10 +46,13 @@ pub(super) fn options(
         .reconnect_delay_callback(link::reconnect_delay)
         .event_callback(move |event| {
             let nudge = Arc::clone(&nudge);
+            if let Some(verdict) = is_shut_out(&event) {
+                shut_out.store(verdict, Ordering::Relaxed);
+            }
             async move {
                 match event {
-                    async_nats::Event::ServerError(reason) => error!(%reason, "the broker complains"),
-                    async_nats::Event::SlowConsumer(_) => {
+                    Event::ServerError(reason) => error!(%reason, "the broker complains"),
+                    Event::SlowConsumer(_) => {
                         warn!("this program reads too slowly; messages are lost");
                     }
                     other => debug!(event = %other, "bus connection"),
@@ -61,4 +71,16 @@ pub(super) fn options(
         (None, Some(token), None) => options.token(token.to_owned()),
         (None, None, _) => options,
     })
+}
+
+/// Whether this event says that the server does (not) let us in. The client tells it as text only.
+fn is_shut_out(event: &Event) -> Option<bool> {
+    match event {
+        Event::Connected => Some(false),
+        Event::ClientError(ClientError::Other(reason)) => {
+            let kinds = [ConnectErrorKind::AuthorizationViolation, ConnectErrorKind::Authentication];
+            Some(kinds.iter().any(|kind| kind.to_string() == *reason))
+        }
+        _ => None,
+    }
 }

@@ -2,7 +2,10 @@
 //! counts is its state and its number of connections, looked at on every nudge and twice a second.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,9 +33,17 @@ pub(super) fn reconnect_delay(attempts: usize) -> Duration {
     }
 }
 
+/// What the client's events say.
+pub(super) struct Signs {
+    /// Something happened.
+    pub(super) nudge: Arc<Notify>,
+    /// The server turned us away at the last attempt.
+    pub(super) shut_out: Arc<AtomicBool>,
+}
+
 pub(super) async fn watch_connection(
     client: Client,
-    nudge: Arc<Notify>,
+    signs: Signs,
     status: Arc<watch::Sender<BusStatus>>,
     stop: CancellationToken,
 ) {
@@ -41,7 +52,12 @@ pub(super) async fn watch_connection(
         let connects = client.statistics().connects.load(Ordering::Relaxed);
         if client.connection_state() != State::Connected {
             judged = 0;
-            if status.send_if_modified(|status| replace(status, BusStatus::Connecting)) {
+            if signs.shut_out.load(Ordering::Relaxed) {
+                let away = BusStatus::Refused(ConnectError::NotAllowed);
+                if status.send_if_modified(|status| replace(status, away)) {
+                    error!("{}", ConnectError::NotAllowed);
+                }
+            } else if status.send_if_modified(|status| replace(status, BusStatus::Connecting)) {
                 warn!("the broker is away; reconnecting in the background");
             }
         } else if judged != connects
@@ -62,7 +78,7 @@ pub(super) async fn watch_connection(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = nudge.notified() => {}
+            () = signs.nudge.notified() => {}
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
         }
     }

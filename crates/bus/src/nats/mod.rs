@@ -9,7 +9,7 @@ mod consume;
 mod link;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -63,7 +63,8 @@ impl NatsLink {
     pub(crate) async fn open(config: &BusConfig, origin: &Origin) -> Result<Self, ConnectError> {
         let address = connect::parse_url(&config.url)?;
         let nudge = Arc::new(Notify::new());
-        let options = connect::options(config, &address, origin, &nudge)?;
+        let shut_out = Arc::new(AtomicBool::new(false));
+        let options = connect::options(config, &address, origin, &nudge, &shut_out)?;
         // With `retry_on_initial_connect` this only parses and spawns.
         let client = options
             .connect(address)
@@ -76,7 +77,8 @@ impl NatsLink {
             .build(client.clone());
         let (sender, status) = watch::channel(BusStatus::Connecting);
         let (status_sender, stop) = (Arc::new(sender), CancellationToken::new());
-        tokio::spawn(link::watch_connection(client.clone(), nudge, Arc::clone(&status_sender), stop.clone()));
+        let signs = link::Signs { nudge, shut_out };
+        tokio::spawn(link::watch_connection(client.clone(), signs, Arc::clone(&status_sender), stop.clone()));
         let guard = stop.clone().drop_guard();
         let origin = origin.clone();
         let silent_since = Mutex::new(None);

@@ -235,7 +235,12 @@ async fn a_wrong_token_is_no_connection_and_a_wrong_address_a_clear_error() {
     let Net::Nats { server, .. } = &net else { unreachable!() };
     let address = BusConfig::nats(server.url()).with_token("wrong");
     let bus = Bus::nats(&address, BusIdentity::local(Worker::Api)).await.unwrap();
-    assert!(!bus.connected_within(Duration::from_millis(700)).await);
+    let mut status = bus.status();
+    let waiting = status.wait_for(|status| matches!(status, BusStatus::Refused(ConnectError::NotAllowed)));
+    tokio::time::timeout(PATIENCE, waiting).await.expect("a verdict").unwrap();
+    assert!(!bus.is_connected());
+    let error = tokio::time::timeout(PATIENCE, provision(&bus)).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("DECNET_NATS_TOKEN"), "{error}");
     bus.drain().await;
 
     // The URL may carry the token instead.

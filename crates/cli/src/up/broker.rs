@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use decnet_bus::{
-    Bus, BusConfig, BusIdentity, Provisioning, Worker, provision_with,
+    Bus, BusConfig, BusIdentity, BusStatus, Provisioning, Worker, provision_with,
     server::{Server, ServerConfig},
 };
 use decnet_kit::settings::Settings;
@@ -110,4 +110,43 @@ pub(super) async fn provision(reach: &BusConfig, settings: &Settings) -> Result<
     provision_with(&bus, &wish).await.context("the broker's streams")?;
     bus.drain().await;
     Ok(())
+}
+
+/// Provisions a broker that is not ours again whenever it was away: what it kept in memory only, the stream of last
+/// beats, may have died with it.
+pub(super) async fn keep_provisioned(
+    reach: BusConfig,
+    settings: Settings,
+    console: Console,
+    stop: CancellationToken,
+) {
+    let watch = async {
+        let bus = Bus::nats(&reach, BusIdentity::local(Worker::Cli)).await?;
+        let mut status = bus.status();
+        // The first connection finds what was provisioned a moment ago.
+        let mut known = None;
+        loop {
+            let is_new = |status: &BusStatus| number(status).is_some_and(|now| Some(now) != known);
+            let now = number(&*status.wait_for(is_new).await?);
+            let before = known;
+            known = now;
+            if before.is_some()
+                && let Err(error) = provision(&reach, &settings).await
+            {
+                console.say("nats", &format!("{error:#}"));
+            }
+        }
+    };
+    let watched: Option<Result<()>> = stop.run_until_cancelled(watch).await;
+    if let Some(Err(error)) = watched {
+        console.say("nats", &format!("{error:#}"));
+    }
+}
+
+/// The number of the present connection.
+fn number(status: &BusStatus) -> Option<u64> {
+    match status {
+        BusStatus::Connected { connects, .. } => Some(*connects),
+        _ => None,
+    }
 }

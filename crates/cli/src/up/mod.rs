@@ -98,6 +98,9 @@ async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(&'static str, Pa
     }
     let keeper =
         broker.map(|b| tokio::spawn(b.keep(settings.clone(), console.clone(), workers_gone.clone())));
+    if keeper.is_none() {
+        tasks.spawn(broker::keep_provisioned(reach, settings.clone(), console.clone(), workers.clone()));
+    }
     tasks.close();
     say(&format!("up: API {api}, state in {}; Ctrl-C stops", settings.state_dir.display()));
 
