@@ -77,7 +77,7 @@ pub(super) fn difference(world: &World<'_>) -> serde_json::Result<Difference> {
             (Deployed::Known(_), None) => {
                 let host_uuid = row.host_uuid.clone();
                 out.changes.push(FleetChange::Delete { host_uuid, name: row.name.clone() });
-                let from = Some(of_row(row));
+                let from = Some(row.state);
                 out.transitions.push(Transition { name, from, to: DeckyState::TornDown, word: "deleted" });
             }
         }
@@ -94,7 +94,7 @@ fn keep(
     row: Option<&FleetDecky>,
 ) -> serde_json::Result<()> {
     let status = world.statuses.and_then(|all| all.iter().find(|status| status.name == decky.name));
-    let before = row.map(of_row);
+    let before = row.map(|row| row.state);
     let (state, last_error) = if let Some(over) = world.overrides.get(&decky.name) {
         (over.state, over.last_error.clone())
     } else if let Some(status) = status {
@@ -116,7 +116,7 @@ fn keep(
         services: decky.services.clone(),
         decky_config: Some(config),
         decky_ip: Some(decky.ip.to_string()),
-        state: to_row(state),
+        state,
         last_error,
         compose_hash: hash.or_else(|| row.and_then(|row| row.compose_hash.clone())),
         generation,
@@ -148,46 +148,19 @@ fn keep(
 
 /// A row that stays and gets another state.
 fn restate(world: &World<'_>, out: &mut Difference, name: &DeckyName, row: &FleetDecky, over: &Override) {
-    let from = of_row(row);
+    let from = row.state;
     if from == over.state && (over.last_error.is_none() || row.last_error == over.last_error) {
         return;
     }
     out.changes.push(FleetChange::State {
         host_uuid: world.host.to_string(),
         name: row.name.clone(),
-        state: to_row(over.state),
+        state: over.state,
         last_error: over.last_error.clone(),
     });
     if from != over.state {
         let from = Some(from);
         out.transitions.push(Transition { name: name.clone(), from, to: over.state, word: "state_changed" });
-    }
-}
-
-/// The two enums have the same words; the database's is its own so that it depends on no domain crate.
-fn to_row(state: DeckyState) -> decnet_db::DeckyState {
-    use decnet_db::DeckyState as Row;
-    match state {
-        DeckyState::Pending => Row::Pending,
-        DeckyState::Running => Row::Running,
-        DeckyState::Failed => Row::Failed,
-        DeckyState::TornDown => Row::TornDown,
-        DeckyState::Degraded => Row::Degraded,
-        DeckyState::TearingDown => Row::TearingDown,
-        DeckyState::TeardownFailed => Row::TeardownFailed,
-    }
-}
-
-fn of_row(row: &FleetDecky) -> DeckyState {
-    use decnet_db::DeckyState as Row;
-    match row.state {
-        Row::Pending => DeckyState::Pending,
-        Row::Running => DeckyState::Running,
-        Row::Failed => DeckyState::Failed,
-        Row::TornDown => DeckyState::TornDown,
-        Row::Degraded => DeckyState::Degraded,
-        Row::TearingDown => DeckyState::TearingDown,
-        Row::TeardownFailed => DeckyState::TeardownFailed,
     }
 }
 

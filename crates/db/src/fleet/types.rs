@@ -1,72 +1,13 @@
-//! Deckies as the mirror knows them: plain data and the words of their states.
-
-use std::fmt;
-use std::str::FromStr;
+//! Deckies as the mirror knows them: plain data. The words of their states are the fleet's.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+pub use decnet_fleet::DeckyState;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::DbError;
 use crate::bounds::{count, json_or_text, time};
 use crate::entity::fleet_decky::Model;
-
-/// State of a decky.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words of the spec (fleet 1.5)")]
-pub enum DeckyState {
-    Pending,
-    Running,
-    Failed,
-    TornDown,
-    Degraded,
-    TearingDown,
-    TeardownFailed,
-}
-
-impl DeckyState {
-    /// All states.
-    pub const ALL: [Self; 7] = [
-        Self::Pending,
-        Self::Running,
-        Self::Failed,
-        Self::TornDown,
-        Self::Degraded,
-        Self::TearingDown,
-        Self::TeardownFailed,
-    ];
-
-    /// The word in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Failed => "failed",
-            Self::TornDown => "torn_down",
-            Self::Degraded => "degraded",
-            Self::TearingDown => "tearing_down",
-            Self::TeardownFailed => "teardown_failed",
-        }
-    }
-}
-
-impl fmt::Display for DeckyState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for DeckyState {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| format!("state {text:?} is unknown"))
-    }
-}
 
 /// A decky to mirror.
 #[derive(Debug, Clone, PartialEq)]
