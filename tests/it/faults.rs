@@ -170,5 +170,24 @@ async fn a_removed_decky_stays_removed_and_a_killed_supervisor_leaves_a_fleet_th
     let left = stack.targets().await?;
     ensure!(left.iter().all(|t| t.name == "b"), "{left:?}");
     ensure!(stack.pids("decnet-decoy")? == decoys, "the decoy was not taken over but started anew");
+    a_torn_state_file_deletes_nothing(&stack, &decoys).await?;
     stack.stop().await
+}
+
+async fn a_torn_state_file_deletes_nothing(stack: &Stack, decoys: &[i32]) -> Result<()> {
+    let path = stack.folder().join("decnet-state.json");
+    let torn = std::fs::read(&path)?.get(..100).context("a short state file")?.to_vec();
+    std::fs::write(&path, &torn)?;
+    let said = stack.decnet(&["status", "--json"])?.output().await?;
+    let told: serde_json::Value = serde_json::from_slice(&said.stdout)?;
+    ensure!(said.status.code() == Some(1) && told["deployed"].is_null(), "{said:?}");
+    ensure!(told["deckies"][0]["state"] == "running", "{told}");
+    ensure!(String::from_utf8_lossy(&said.stderr).contains("nothing is deleted"), "{said:?}");
+    stack.deploy("[b]\nservices = redis\n").await?;
+    ensure!(stack.pids("decnet-decoy")? == decoys, "the same deployment started a decoy anew");
+    let kept = std::fs::read_dir(stack.folder())?.flatten().find_map(|entry| {
+        entry.file_name().to_string_lossy().contains(".corrupt-").then(|| std::fs::read(entry.path()))
+    });
+    ensure!(kept.context("the torn file was not kept")?? == torn, "the torn file was changed");
+    Ok(())
 }

@@ -119,6 +119,39 @@ async fn settings_show_where_they_come_from_and_bad_ones_are_named() -> Result<(
 }
 
 #[tokio::test]
+async fn looking_makes_no_database_and_an_agent_host_does_not_decide() -> Result<()> {
+    let folder = TempDir::new()?;
+    let said = decnet(&folder, &["attackers", "--json"], &[], b"").await?;
+    ensure!(said.code == Some(1) && said.out.is_empty() && said.err.contains("migrate"), "{}", said.err);
+    ensure!(std::fs::read_dir(folder.path())?.next().is_none(), "a file was made");
+    let agent = [("DECNET_MODE", "agent")];
+    for args in [&["deploy", "--services", "ssh"][..], &["teardown", "--all"], &["migrate"], &["up"]] {
+        let said = decnet(&folder, args, &agent, b"").await?;
+        ensure!(said.code == Some(1) && said.err.contains("master"), "{args:?}: {}", said.err);
+    }
+    let help = decnet(&folder, &["--help"], &agent, b"").await?;
+    ensure!(help.out.contains("status") && !help.out.contains("teardown"), "{}", help.out);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() -> Result<()> {
+    for args in [&["completions", "bash"][..], &["services", "--json"], &["archetypes"]] {
+        let mut child = Command::new(bin_dir()?.join("decnet"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        drop(child.stdout.take());
+        let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await??;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success() && said.is_empty(), "{args:?}: {} {said}", output.status);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_a_broker_the_tool_says_what_to_do() -> Result<()> {
     let folder = TempDir::new()?;
     let env = [("DECNET_NATS_URL", "nats://127.0.0.1:1")];

@@ -1,6 +1,8 @@
 //! `decnet attackers`: who was seen, straight from the database.
 
-use anyhow::{Context, Result};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use decnet_db::{AttackerQuery, AttackerSort, Db, DbOptions, Paging};
 use decnet_kit::{args::CommonArgs, settings::Settings};
 
@@ -71,9 +73,16 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
 /// The database of these settings, of the schema that this program knows.
 pub(crate) async fn open(settings: &Settings) -> Result<Db> {
     let hint = "the database does not open; has `decnet up` or `decnet migrate` made it?";
+    let url = settings.db_url.expose();
     // Whoever only looks makes no database: an empty one would hide that the address is wrong.
-    let url = settings.db_url.expose().replace("mode=rwc", "mode=rw");
-    let db = Db::connect(&url, DbOptions::default()).await.context(hint)?;
+    if let Some(file) =
+        url.strip_prefix("sqlite://").map(|rest| rest.split_once('?').map_or(rest, |(file, _)| file))
+        && !file.starts_with(':')
+        && !Path::new(file).exists()
+    {
+        bail!("{hint} There is no file {file}");
+    }
+    let db = Db::connect(url, DbOptions::default()).await.context(hint)?;
     db.check_schema().await?;
     Ok(db)
 }

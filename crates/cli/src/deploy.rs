@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use decnet_bus::{Topic, payload::DeployCommand};
 use decnet_core::{FleetSecret, IdSource, SystemIds};
 use decnet_fleet::{
-    DecnetConfig, FlagOptions, FleetSpec, Mode, Plan, PlanRequest, RuntimeKind, StateError, StateFile,
-    StateStore, from_flags, ini,
+    DecnetConfig, FlagOptions, FleetSpec, Mode, Plan, PlanRequest, RuntimeKind, StateError, StateStore,
+    from_flags, ini,
 };
 use decnet_kit::{args::CommonArgs, settings};
 use ipnet::Ipv4Net;
@@ -78,19 +78,19 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     let spec = spec(args)?;
     let settings = &loaded.settings;
     let store = StateStore::new(&settings.state_file);
-    let state = match store.load() {
-        Ok(state) => state,
-        // The agent keeps such a file aside; what this deployment names is known again afterwards.
+    let before = match store.load() {
+        Ok(state) => state.map(|state| (state.generation, state.config)),
+        // The agent keeps such a file aside. The plan beside it still tells which addresses are taken by whom.
         Err(error @ StateError::Unreadable { .. }) => {
             eprintln!("decnet: warning: {}", decnet_logline::clean(&error.to_string()));
-            None
+            store.newest_plan().map(|plan| (plan.generation, plan.config()))
         }
         Err(error) => return Err(error.into()),
     };
     let secret = secret(args, settings)?;
     // A repeatable plan must not depend on what this machine happens to run.
     let repeatable = args.secret.is_some() || args.seed.is_some();
-    let plan = make_plan(&spec, &secret, settings, state.as_ref().filter(|_| !repeatable))?;
+    let plan = make_plan(&spec, &secret, settings, before.as_ref().filter(|_| !repeatable))?;
     for warning in &plan.warnings {
         eprintln!("decnet: warning: {}", decnet_logline::clean(warning));
     }
@@ -184,23 +184,22 @@ fn make_plan(
     spec: &FleetSpec,
     secret: &FleetSecret,
     settings: &settings::Settings,
-    state: Option<&StateFile>,
+    before: Option<&(u64, DecnetConfig)>,
 ) -> Result<Plan> {
     let runtime = match settings.runtime {
         settings::RuntimeKind::Process => RuntimeKind::Process,
         settings::RuntimeKind::Auto => RuntimeKind::auto(spec, false),
         settings::RuntimeKind::Docker => RuntimeKind::Docker,
     };
-    let previous: Option<&DecnetConfig> = state.map(|s| &s.config);
     let request = PlanRequest {
         spec,
         secret,
         runtime,
-        generation: state.map_or(0, |s| s.generation) + 1,
+        generation: before.map_or(0, |(generation, _)| *generation) + 1,
         host: &settings.host,
         detected: None,
         used: &HashSet::new(),
-        previous,
+        previous: before.map(|(_, config)| config),
     };
     decnet_fleet::plan(&request).map_err(|errors| BadInput(errors.to_string()).into())
 }

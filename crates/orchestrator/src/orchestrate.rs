@@ -52,8 +52,8 @@ pub async fn orchestrate(ctx: Ctx) -> Result<()> {
 struct Life {
     ctx: Ctx,
     node: Seed,
-    /// Who has an account where; a decky's accounts do not change while it runs.
-    people: BTreeMap<DeckyId, Vec<Person>>,
+    /// Who has an account where, by the plan that the decky runs: another plan, other accounts.
+    people: BTreeMap<DeckyId, (Option<String>, Vec<Person>)>,
 }
 
 impl Life {
@@ -137,20 +137,20 @@ impl Life {
                     Some((slug.clone(), service.ports.first()?.port.number))
                 })
                 .collect();
-            let people = self.people_on(&id).await;
+            let people = self.people_on(&id, decky.compose_hash).await;
             machines.push(Machine { id, ip, services, people });
         }
         Ok(machines)
     }
 
-    async fn people_on(&mut self, id: &DeckyId) -> Vec<Person> {
-        if let Some(people) = self.people.get(id) {
+    async fn people_on(&mut self, id: &DeckyId, plan: Option<String>) -> Vec<Person> {
+        if let Some((_, people)) = self.people.get(id).filter(|(known, _)| *known == plan) {
             return people.clone();
         }
         match self.read(id, "/etc/passwd").await {
             Ok(Some(passwd)) => {
                 let people = people(&String::from_utf8_lossy(&passwd));
-                self.people.insert(id.clone(), people.clone());
+                self.people.insert(id.clone(), (plan, people.clone()));
                 people
             }
             Ok(None) => Vec::new(),

@@ -98,6 +98,7 @@ impl Fleet<'_> {
                 source: DeckySource::Fleet,
                 topology_id: None,
                 host_uuid: decky.host_uuid,
+                compose_hash: decky.compose_hash,
             })
             .collect())
     }

@@ -101,6 +101,8 @@ pub struct RunningDecky {
     pub topology_id: Option<String>,
     /// Host that runs it: ask that host's agent.
     pub host_uuid: String,
+    /// Hash of the plan that it runs: another one means another machine under the same name.
+    pub compose_hash: Option<String>,
 }
 
 /// One change of the mirror.

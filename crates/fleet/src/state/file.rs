@@ -99,18 +99,28 @@ pub(super) fn remove(path: &Path) -> Result<(), StateError> {
     }
 }
 
+/// The plan files beside the state file `state`, lowest generation first.
+pub(super) fn plans(state: &Path) -> Vec<(u64, PathBuf)> {
+    let prefix = format!("{}-plan-", stem(state));
+    let Ok(entries) = fs::read_dir(folder(state)) else { return Vec::new() };
+    let mut plans: Vec<(u64, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let number = name.to_str()?.strip_prefix(&prefix)?.strip_suffix(".json")?;
+            Some((number.parse().ok()?, entry.path()))
+        })
+        .collect();
+    plans.sort();
+    plans
+}
+
 /// Removes the plan files of the state file `state` except `keep`. Best effort: a leftover does no harm and is removed
 /// by the next write.
 pub(super) fn remove_old_plans(state: &Path, keep: &Path) {
-    let prefix = format!("{}-plan-", stem(state));
-    let Ok(entries) = fs::read_dir(folder(state)) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let number = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".json"));
-        let ours = number.is_some_and(|n| n.parse::<u64>().is_ok());
-        if ours && Some(entry.file_name().as_os_str()) != keep.file_name() {
-            let _ = fs::remove_file(entry.path());
+    for (_, path) in plans(state) {
+        if path.file_name() != keep.file_name() {
+            let _ = fs::remove_file(path);
         }
     }
 }

@@ -131,6 +131,15 @@ impl StateStore {
         Err(StateError::Unreadable { path, reason })
     }
 
+    /// The plan of the highest generation beside the state file that can be read: what was deployed most likely, where
+    /// the state file itself cannot tell.
+    pub fn newest_plan(&self) -> Option<Plan> {
+        file::plans(&self.path).into_iter().rev().find_map(|(generation, path)| {
+            let plan = file::read_json::<Plan>(&path).ok()??;
+            (plan.generation == generation && plan.schema <= PLAN_SCHEMA).then_some(plan)
+        })
+    }
+
     /// Takes the writers' lock; [`StateError::Locked`] if somebody else has it.
     pub fn lock(&self) -> Result<StateLock<'_>, StateError> {
         let path = self.path.with_extension("lock");

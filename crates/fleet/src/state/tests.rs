@@ -191,6 +191,12 @@ fn a_plan_of_another_generation_is_unreadable() {
     let state = lock.save(&a_plan(1, "[a]\n"), now()).unwrap();
     lock.save_state(&StateFile { generation: 7, ..state }).unwrap();
     assert!(matches!(bench.store.load_plan(), Err(StateError::Unreadable { .. })));
+    fs::write(bench.store.path(), "torn").unwrap();
+    assert_eq!(
+        bench.store.newest_plan(),
+        Some(a_plan(1, "[a]\n")),
+        "the plan is whole, whatever the state file says"
+    );
 }
 
 #[test]
