@@ -4,6 +4,7 @@
 
 mod collect;
 pub mod events;
+mod own;
 pub mod read;
 
 pub use collect::collect;

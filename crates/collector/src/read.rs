@@ -13,6 +13,8 @@ use decnet_db::{NewCredential, NewLog, Origin, RawLine, RejectedLine, SessionFac
 use decnet_logline::{CapturedSecret, EventClass, Record, attacker_ip, captured_secret, class_of, scan};
 use serde_json::{Map, Value};
 
+use crate::own::OwnTraffic;
+
 /// Fields that carry the secret itself; they live in the credential's own columns.
 const SECRET_FIELDS: [&str; 4] = ["secret_printable", "secret_b64", "secret_kind", "outcome"];
 
@@ -28,15 +30,15 @@ pub enum Line {
 }
 
 /// Reads lines of one fleet.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Reader {
-    ports: SourcePorts,
+    own: OwnTraffic,
 }
 
 impl Reader {
     /// A reader that knows the fleet's own traffic by these source ports.
     pub fn new(ports: SourcePorts) -> Self {
-        Self { ports }
+        Self { own: OwnTraffic::new(ports) }
     }
 
     /// Reads one line that arrived at `received_at`.
@@ -96,7 +98,7 @@ impl Reader {
         let to = record.fields.get("dst_ip").and_then(|ip| ip.parse().ok());
         match (number(record, "src_port"), to, number(record, "dst_port")) {
             (Some(port), Some(to), Some(to_port))
-                if self.ports.is_ours((ip, port), (to, to_port), record.timestamp) =>
+                if self.own.is_ours((ip, port), (to, to_port), record.timestamp) =>
             {
                 Origin::Life
             }
@@ -117,8 +119,7 @@ fn raw(line: &[u8]) -> RawLine {
 }
 
 fn credential(secret: CapturedSecret, fields: &Map<String, Value>) -> NewCredential {
-    let mut fields = fields.clone();
-    fields.retain(|name, _| !SECRET_FIELDS.contains(&name.as_str()));
+    let others = fields.iter().filter(|(name, _)| !SECRET_FIELDS.contains(&name.as_str()));
     NewCredential {
         principal: secret.principal,
         secret_kind: secret.kind,
@@ -127,7 +128,7 @@ fn credential(secret: CapturedSecret, fields: &Map<String, Value>) -> NewCredent
         secret_b64: Some(secret.b64),
         secret_printable: secret.printable,
         outcome: secret.outcome,
-        fields,
+        fields: others.map(|(name, value)| (name.clone(), value.clone())).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use decnet_bus::{Bus, Pending, PublishError, Topic};
 use decnet_db::{Db, OutboxRow};
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::FutureExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ use crate::{ctx::Ctx, retry::Backoff, signs::Link, wake::Nudge};
 
 /// Without a nudge, how often the relay looks for rows that a crash left behind.
 const SWEEP: Duration = Duration::from_secs(10);
-/// Rows in flight at once.
-const WINDOW: u64 = 128;
+/// Rows in flight at once. They are stamped in one transaction, which costs more than the rows in it.
+const WINDOW: u64 = 512;
 /// How long published rows are kept for the curious.
 const KEEP: TimeDelta = TimeDelta::days(1);
 /// How often old rows are looked for.
@@ -129,10 +129,10 @@ async fn publish_some(db: &Db, bus: &Bus, producer: &str) -> Result<bool, String
     }
     let mut done = Vec::with_capacity(rows.len());
     let mut trouble = None;
-    let mut acks = FuturesOrdered::new();
+    let mut sent = Vec::with_capacity(rows.len());
     for row in &rows {
         match send(bus, row).await {
-            Ok(pending) => acks.push_back(async move { (row, pending.stored().await) }),
+            Ok(pending) => sent.push((row, pending)),
             Err(Refused::Never(reason)) => done.push(give_up(row, &reason)),
             Err(Refused::Now(reason)) => {
                 trouble = Some(reason);
@@ -140,14 +140,22 @@ async fn publish_some(db: &Db, bus: &Bus, producer: &str) -> Result<bool, String
             }
         }
     }
-    while let Some((row, stored)) = acks.next().await {
+    for (row, pending) in sent {
+        // All are on their way, so waiting for one is waiting for all. After trouble only what is there already counts:
+        // the rest goes out again.
+        let stored = match trouble {
+            None => pending.stored().await,
+            Some(_) => match pending.stored().now_or_never() {
+                Some(stored) => stored,
+                None => continue,
+            },
+        };
         match stored {
             Ok(_) => done.push(row.id),
             Err(error) if error.is_transient() => trouble = Some(error.to_string()),
             Err(error) => done.push(give_up(row, &error.to_string())),
         }
     }
-    drop(acks);
     db.outbox().mark_published(&done).await.map_err(|e| e.to_string())?;
     match trouble {
         Some(reason) => Err(reason),
