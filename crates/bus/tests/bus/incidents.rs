@@ -1,4 +1,4 @@
-//! What only a real server can do to us: die in the middle, be absent, be too old, refuse the token.
+//! What only a real server can do to us: die in the middle, be absent, freeze, be too old, refuse the token.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use decnet_bus::{
-    Bus, BusConfig, BusIdentity, BusStatus, ConnectError, Delivered, Durable, ProvisionError, Topic,
-    TopicFilter, TopicKind, Worker, payload, provision, server::Server,
+    Bus, BusConfig, BusIdentity, BusStatus, ConnectError, Delivered, Durable, PUBLISH_BUDGET, ProvisionError,
+    Topic, TopicFilter, TopicKind, Worker, payload, provision, server::Server,
 };
 use decnet_core::{DeckyName, HostId};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
@@ -326,4 +327,35 @@ async fn stopped_subscribers_do_not_hold_up_publishers() {
     println!("2000 publishes: alone {alone:?}, beside a stopped subscriber {beside:?}");
     assert_eq!(speaker.counters().lost.load(Ordering::Relaxed), 0);
     eventually("the overrun is counted", || async { slow.dropped() > 0 }).await;
+}
+
+/// The connection stands and nobody answers: the case for which `publish` has a budget.
+#[tokio::test]
+async fn a_frozen_broker_holds_up_no_publisher() {
+    let net = Net::nats().await;
+    net.provision(&[HostId::default()], Duration::from_secs(1)).await;
+    let speaker = net.bus(Worker::Clusterer).await;
+    let Net::Nats { server, .. } = &net else { unreachable!() };
+    let broker = server.pid().and_then(|pid| Pid::from_raw(pid.cast_signed())).unwrap();
+    let merged = payload::Merged { winner_uuid: "a".to_owned(), loser_uuid: "b".to_owned() };
+    let kept = async || {
+        let started = Instant::now();
+        speaker.publish(&Topic::IdentityMerged, &merged).await;
+        speaker.publish(&Topic::NoticeWebhookChanged, &payload::Empty {}).await;
+        started.elapsed()
+    };
+    kill_process(broker, Signal::STOP).unwrap();
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        times.push(kept().await);
+    }
+    kill_process(broker, Signal::CONT).unwrap();
+    // Twice the budget for two calls, and something for a loaded machine.
+    let bound = PUBLISH_BUDGET * 2 + Duration::from_millis(250);
+    assert!(times.iter().all(|time| *time < bound), "{times:?}");
+    assert!(
+        times[10..].iter().all(|time| *time < PUBLISH_BUDGET),
+        "a known silence is waited for: {times:?}"
+    );
+    assert!(speaker.counters().lost.load(Ordering::Relaxed) > 0);
 }
