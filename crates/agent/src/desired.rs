@@ -11,7 +11,7 @@ use std::{
 };
 
 use decnet_core::{Clock, DeckyName};
-use decnet_fleet::{Plan, StateError, StateFile, StateStore, plan::PLAN_SCHEMA, state::StateLock};
+use decnet_fleet::{Plan, StateError, StateFile, StateStore, state::StateLock};
 
 /// How long another writer of the state file may take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -77,9 +77,12 @@ impl Desired {
 
     /// Records that one decky shall not run any more.
     pub(crate) async fn remove(&self, name: &DeckyName) -> anyhow::Result<()> {
-        if self.read() != Deployed::Unknown {
-            self.lock().await?.remove_decky(name.as_str(), self.clock.now())?;
+        let lock = self.lock().await?;
+        // Else the next start would make the state again from a plan that still has the decky.
+        if self.store.load().is_err() {
+            self.set_aside(&lock)?;
         }
+        lock.remove_decky(name.as_str(), self.clock.now())?;
         Ok(())
     }
 
@@ -119,7 +122,7 @@ impl Desired {
         if let Some(aside) = lock.set_aside(self.clock.now())? {
             tracing::error!(path = %aside.display(), "the unreadable state file is kept here");
         }
-        if let Some(plan) = newest_plan(self.store.path()) {
+        if let Some(plan) = self.store.newest_plan() {
             lock.save(&plan, self.clock.now())?;
             self.is_known_again()?;
             tracing::warn!(generation = plan.generation, "the state file was made again from its plan file");
@@ -132,21 +135,46 @@ impl Desired {
     }
 }
 
-/// The plan of the highest generation beside the state file that can be read.
-fn newest_plan(state_file: &Path) -> Option<Plan> {
-    let stem = state_file.file_stem()?.to_str()?;
-    let mut found: Vec<(u64, PathBuf)> = fs::read_dir(state_file.parent()?)
-        .ok()?
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            let number = name.to_str()?.strip_prefix(stem)?.strip_prefix("-plan-")?.strip_suffix(".json")?;
-            Some((number.parse().ok()?, entry.path()))
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use decnet_core::{FleetSecret, HostId, SystemClock};
+    use decnet_fleet::{FlagOptions, PlanRequest, RuntimeKind, from_flags, plan};
+
+    use super::*;
+
+    fn two_deckies() -> Plan {
+        let options =
+            FlagOptions { deckies: 2, services: vec!["redis".to_owned()], ..FlagOptions::default() };
+        plan(&PlanRequest {
+            spec: &from_flags(&options).unwrap(),
+            secret: &FleetSecret::from_number(1),
+            runtime: RuntimeKind::Process,
+            generation: 1,
+            host: &HostId::default(),
+            detected: None,
+            used: &HashSet::new(),
+            previous: None,
         })
-        .collect();
-    found.sort();
-    found.into_iter().rev().find_map(|(generation, path)| {
-        let plan: Plan = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-        (plan.generation == generation && plan.schema <= PLAN_SCHEMA).then_some(plan)
-    })
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_decky_removed_beside_a_torn_state_file_does_not_come_back_with_the_next_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, own) = (folder.path().join("state.json"), folder.path().join("agent"));
+        let open = || Desired::open(&file, &own, Arc::new(SystemClock)).unwrap();
+        let desired = open();
+        desired.save(&two_deckies()).await.unwrap();
+        fs::write(&file, b"{ torn").unwrap();
+        desired.remove(&"decky-01".parse().unwrap()).await.unwrap();
+        for desired in [desired, open()] {
+            let Deployed::Known(Some(state)) = desired.read() else { panic!("the state is lost") };
+            let names: Vec<_> = state.config.deckies.iter().map(|d| d.name.as_str()).collect();
+            assert_eq!(names, ["decky-02"]);
+        }
+        let aside = fs::read_dir(folder.path()).unwrap().flatten();
+        assert!(aside.into_iter().any(|e| fs::read(e.path()).is_ok_and(|text| text == b"{ torn")));
+    }
 }

@@ -45,7 +45,7 @@ pub(super) fn summary(
         // Writing to a String does not fail.
         let _ = write!(
             text,
-            "; {} cannot have standard ports and serves {base} above them (ssh at {ssh})",
+            "; no standard ports for {}: served {base} above them (ssh at {ssh})",
             names.join(", ")
         );
     }
