@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use decnet_core::{Clock, DeckyName, HostPersona, IdSource, Seed};
 
 use crate::{connection::Connection, stream::Stream};
@@ -18,6 +18,9 @@ pub const IDLE: Duration = Duration::from_mins(1);
 
 /// Age at which every connection is closed.
 pub const LIFETIME: Duration = Duration::from_hours(1);
+
+/// Time between two boots of the pretended machine.
+const REBOOTED_EVERY_S: i64 = 46 * 86_400;
 
 /// One protocol of a decky.
 #[async_trait::async_trait]
@@ -90,9 +93,14 @@ pub struct ServiceContext {
 
 impl ServiceContext {
     /// When the pretended machine booted.
+    ///
+    /// A function of persona and clock alone: were it counted from this process's start, a restart would set the
+    /// uptime back while everything else stays, which no machine does. The machine reboots at the first start in a
+    /// new period.
     pub fn booted(&self) -> DateTime<Utc> {
-        let offset = i64::try_from(self.persona.boot_offset_s).unwrap_or(0);
-        self.started - TimeDelta::try_seconds(offset).unwrap_or_default()
+        let phase = i64::try_from(self.persona.boot_offset_s).unwrap_or(0);
+        let up = (self.started.timestamp() + phase).rem_euclid(REBOOTED_EVERY_S);
+        DateTime::from_timestamp(self.started.timestamp() - up, 0).unwrap_or(self.started)
     }
 
     /// Seconds that the pretended machine has been up.

@@ -33,7 +33,9 @@ pub fn apache_filters(server: &Server, reply: &Reply) -> bool {
     server.compresses
         && (reply.modified.is_some() || reply.scripted)
         && reply.content_type.as_deref().is_some_and(named)
-        && (reply.file_length >= APACHE_MIN || reply.body.len() >= APACHE_MIN || !server.recent)
+        && (reply.file_length >= APACHE_MIN
+            || (reply.body.len() >= APACHE_MIN && reply.status == 200)
+            || !server.recent)
 }
 
 /// Compresses the body if the client takes gzip and the server would.

@@ -131,7 +131,7 @@ fn apache(server: &Server, status: u16, about: &About<'_>) -> String {
             page,
             "<hr>\n<address>{} Server at {} Port {port}</address>\n",
             server.token,
-            escape(&host)
+            escape(host.trim_start_matches('[').trim_end_matches(']'))
         );
     }
     page.push_str("</body></html>\n");

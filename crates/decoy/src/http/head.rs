@@ -100,15 +100,20 @@ pub fn parse(input: &[u8], server: &Server) -> Parsed {
     // Empty lines before a request are skipped by both.
     let skipped = input.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
     let rest = input.get(skipped..).unwrap_or_default();
+    let blank = input.get(..skipped).unwrap_or_default();
+    if !nginx && !server.lenient && blank.split(|b| *b == b'\n').rev().skip(1).any(|line| line != b"\r") {
+        return Parsed::Reject(Reject::Malformed, None);
+    }
     let (line_max, head_max) = if nginx { (NGINX_LINE, NGINX_HEAD) } else { (APACHE_LINE, APACHE_HEAD) };
 
     let Some(line_end) = rest.iter().position(|b| *b == b'\n') else {
         if rest.len() > line_max {
             return Parsed::Reject(Reject::UriTooLong, None);
         }
-        // A TLS hello or other binary never gets a line feed: answer as soon as the first byte cannot be a method.
+        // A TLS hello or other binary may never bring a line feed. nginx answers as soon as the first byte cannot be
+        // a method, Apache waits for the line.
         return match rest.first() {
-            Some(byte) if !byte.is_ascii_graphic() => Parsed::Reject(Reject::Malformed, None),
+            Some(byte) if nginx && !byte.is_ascii_graphic() => Parsed::Reject(Reject::Malformed, None),
             _ => Parsed::Partial,
         };
     };
@@ -166,7 +171,8 @@ fn request_line(line: &[u8], server: &Server) -> Result<Head, (Reject, Option<He
     let nginx = server.family == Family::Nginx;
     let mut words = line.split(|b| *b == b' ');
     let method = words.next().unwrap_or_default();
-    let words: Vec<&[u8]> = words.collect();
+    // nginx skips any number of spaces between the words and after the last.
+    let words: Vec<&[u8]> = words.filter(|word| !nginx || !word.is_empty()).collect();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let head = |target: &[u8], version, version_text: String| Head {
         method: text(method),
@@ -194,7 +200,7 @@ fn request_line(line: &[u8], server: &Server) -> Result<Head, (Reject, Option<He
     } else {
         let has_form = target_bytes.starts_with(b"/")
             || target_bytes.windows(3).any(|w| w == b"://")
-            || *target_bytes == b"*"
+            || (*target_bytes == b"*" && (server.lenient || method == b"OPTIONS"))
             || method == b"CONNECT";
         has_form && (server.lenient || !target_bytes.contains(&b'#'))
     };
@@ -216,12 +222,27 @@ fn request_line(line: &[u8], server: &Server) -> Result<Head, (Reject, Option<He
 
 fn version_of(version: &[u8], server: &Server) -> Result<Version, Reject> {
     let digits = version.strip_prefix(b"HTTP/").ok_or(Reject::Malformed)?;
+    if server.family == Family::Nginx {
+        return nginx_version(digits);
+    }
     match digits {
         [b'1', b'.', b'0'] => Ok(Version::V10),
-        [b'1', b'.', b'1'..=b'9'] => Ok(Version::V11),
-        // Seen with both: Apache reads any higher version as the one it speaks.
-        [b'2'..=b'9', b'.', b'0'..=b'9'] if server.family == Family::Apache => Ok(Version::V11),
-        [b'2'..=b'9', b'.', b'0'..=b'9'] => Err(Reject::Version),
+        // Apache reads any higher version as the one it speaks.
+        [b'1', b'.', b'1'..=b'9'] | [b'2'..=b'9', b'.', b'0'..=b'9'] => Ok(Version::V11),
+        _ => Err(Reject::Malformed),
+    }
+}
+
+/// nginx reads numbers of several digits, and refuses a major version as soon as it is above 1.
+fn nginx_version(digits: &[u8]) -> Result<Version, Reject> {
+    match digits {
+        [b'1', b'.', minor @ ..] => match std::str::from_utf8(minor).ok().filter(|text| text.len() <= 3) {
+            Some(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(if text.bytes().all(|b| b == b'0') { Version::V10 } else { Version::V11 })
+            }
+            _ => Err(Reject::Malformed),
+        },
+        [b'2'..=b'9', ..] | [b'1', b'0'..=b'9', ..] => Err(Reject::Version),
         _ => Err(Reject::Malformed),
     }
 }
@@ -264,7 +285,9 @@ fn header_lines(
             // nginx drops a line that is no header, unless it has spaces or controls in its name.
             None if nginx && !line.iter().any(|b| *b <= 0x20) => continue,
             Some(colon)
-                if nginx && line.get(..colon).is_some_and(|name| !name.iter().any(|b| *b <= 0x20)) =>
+                if nginx
+                    && colon > 0
+                    && line.get(..colon).is_some_and(|name| !name.iter().any(|b| *b <= 0x20)) =>
             {
                 continue;
             }
@@ -274,6 +297,9 @@ fn header_lines(
         if (!nginx && lines.len() > 100) || lines.len() > HEADERS_MAX {
             return Err(Reject::TooManyFields);
         }
+    }
+    if nginx {
+        return nginx_headers(&lines);
     }
     let mut canonical = lines.join(&b"\r\n"[..]);
     canonical.extend_from_slice(if lines.is_empty() { b"\r\n" } else { b"\r\n\r\n" });
@@ -286,6 +312,22 @@ fn header_lines(
     }
 }
 
+/// nginx takes any byte in a value but the ends of lines.
+fn nginx_headers(lines: &[Vec<u8>]) -> Result<Vec<(String, Vec<u8>)>, Reject> {
+    lines
+        .iter()
+        .map(|line| {
+            let colon = line.iter().position(|b| *b == b':').ok_or(Reject::Malformed)?;
+            let (name, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            if value.contains(&b'\r') {
+                return Err(Reject::Malformed);
+            }
+            Ok((String::from_utf8_lossy(name).into_owned(), value.to_vec()))
+        })
+        .collect()
+}
+
 /// Rules on the head as a whole.
 fn check(head: &Head, server: &Server) -> Option<Reject> {
     let nginx = server.family == Family::Nginx;
@@ -293,7 +335,9 @@ fn check(head: &Head, server: &Server) -> Option<Reject> {
         return Some(Reject::Malformed);
     }
     let host_ok = head.get("host").is_none_or(|host| {
-        host.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'\\'))
+        (server.lenient || !host.is_empty())
+            && host.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'\\'))
+            && (nginx || server.lenient || port_ok(host))
             && (nginx || host.iter().all(|b| b.is_ascii_alphanumeric() || b".-_:[]~".contains(b)))
     });
     let length_ok = head
@@ -303,10 +347,24 @@ fn check(head: &Head, server: &Server) -> Option<Reject> {
         return Some(Reject::Malformed);
     }
     let coding = head.get("transfer-encoding")?;
-    if !coding.eq_ignore_ascii_case(b"chunked") {
+    if nginx && server.strict && head.version < Version::V11 {
+        return Some(Reject::Malformed);
+    }
+    let last =
+        if nginx { Some(coding) } else { coding.split(|b| *b == b',').next_back().map(<[u8]>::trim_ascii) };
+    if !last.is_some_and(|last| last.eq_ignore_ascii_case(b"chunked")) {
         return Some(if nginx { Reject::TransferCoding } else { Reject::Malformed });
     }
     (nginx && head.get("content-length").is_some()).then_some(Reject::Malformed)
+}
+
+/// Whether a port in `Host:`, if there is one, is a port.
+fn port_ok(host: &[u8]) -> bool {
+    let Some(colon) = host.iter().rposition(|b| *b == b':') else { return true };
+    let digits = host.get(colon + 1..).unwrap_or_default();
+    digits.contains(&b']')
+        || digits.is_empty()
+        || std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 fn is_token(byte: u8) -> bool {

@@ -66,12 +66,29 @@ fn the_two_servers_refuse_what_they_really_refuse() {
         ),
         ("hello\r\n\r\n".into(), Some(Malformed), Some(Malformed)),
         ("GET /\r\n".into(), None, None),
-        ("\u{16}\u{3}\u{1}".into(), Some(Malformed), Some(Malformed)),
+        ("GET / HTTP/3\r\nHost: x\r\n\r\n".into(), Some(Version), Some(Malformed)),
+        ("GET / HTTP/1.10\r\nHost: x\r\n\r\n".into(), None, Some(Malformed)),
+        ("GET  /  HTTP/1.1 \r\nHost: x\r\n\r\n".into(), None, Some(Malformed)),
+        ("GET / HTTP/1.1\r\nHost: \r\n\r\n".into(), Some(Malformed), Some(Malformed)),
+        ("GET / HTTP/1.1\r\nHost: x:99999\r\n\r\n".into(), None, Some(Malformed)),
+        ("GET / HTTP/1.1\r\nHost: x\r\nX: a\u{1b}[31m\r\n\r\n".into(), None, Some(Malformed)),
+        ("GET / HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n".into(), Some(Malformed), Some(Malformed)),
+        ("GET * HTTP/1.1\r\nHost: x\r\n\r\n".into(), Some(Malformed), Some(Malformed)),
+        ("\nGET / HTTP/1.1\r\nHost: x\r\n\r\n".into(), None, Some(Malformed)),
+        ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(), Some(Malformed), None),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".into(),
+            Some(TransferCoding),
+            None,
+        ),
     ];
     for (input, of_nginx, of_apache) in cases {
         assert_eq!(verdict(&nginx, input), *of_nginx, "nginx {input:?}");
         assert_eq!(verdict(&apache, input), *of_apache, "apache {input:?}");
     }
+    // Another protocol's hello: nginx refuses the first byte, Apache waits for a line.
+    assert_eq!(verdict(&nginx, "\u{16}\u{3}\u{1}"), Some(Malformed));
+    assert_eq!(parse(b"\x16\x03\x01", &apache), Parsed::Partial);
 }
 
 #[test]

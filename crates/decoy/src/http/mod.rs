@@ -154,12 +154,13 @@ impl Conversation<'_> {
     async fn run(&mut self) -> Result<(), SessionError> {
         loop {
             let head = match head::parse(&self.buffer, self.server()) {
-                Parsed::Partial => {
-                    if !self.read_head().await? {
-                        return Ok(());
+                Parsed::Partial => match self.read_head().await {
+                    Ok(true) => continue,
+                    ended => {
+                        self.unfinished().await;
+                        return ended.map(|_| ());
                     }
-                    continue;
-                }
+                },
                 Parsed::Reject(reject, head) => return self.refuse(reject, head.as_deref()).await,
                 Parsed::Head(head, used) => {
                     self.buffer.drain(..used);
@@ -192,6 +193,23 @@ impl Conversation<'_> {
         };
         self.buffer.extend_from_slice(piece.get(..read).unwrap_or_default());
         Ok(read > 0)
+    }
+
+    /// Reports what came of a request that never became one: a slow client, a hello of another protocol.
+    async fn unfinished(&mut self) {
+        let input = std::mem::take(&mut self.buffer);
+        if !input.iter().all(u8::is_ascii_whitespace) {
+            let seen = Seen {
+                head: None,
+                path: None,
+                query: None,
+                body: &[],
+                total: 0,
+                captured: None,
+                outcome: None,
+            };
+            report(&self.conn, &seen, 408, Some(&input)).await;
+        }
     }
 
     fn early(&self) -> About<'static> {
@@ -248,7 +266,7 @@ impl Conversation<'_> {
         let expect = head.text("expect").filter(|_| head.version == Version::V11);
         if let (None, Some(expect)) = (early, expect) {
             if expect.eq_ignore_ascii_case("100-continue") {
-                if framing != Framing::None && self.buffer.is_empty() {
+                if (nginx || framing != Framing::None) && self.buffer.is_empty() {
                     self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
                 }
             } else if !nginx {
@@ -290,7 +308,9 @@ impl Conversation<'_> {
             Version::V10 => asked_keep_alive,
             Version::V09 => false,
         };
-        routed.reply.close |= !keeps || left == 0;
+        // Apache cannot know whether a client that announced a body and sent none will still send it.
+        let unmet = !nginx && framing == Framing::None && head.version == Version::V11 && expect.is_some();
+        routed.reply.close |= !keeps || left == 0 || unmet;
         let seen = Seen {
             head: Some(head),
             path: routed.path.as_deref(),
@@ -303,6 +323,7 @@ impl Conversation<'_> {
         report(&self.conn, &seen, routed.reply.status, None).await;
         self.send(&routed.reply, head.version, head.method == "HEAD", asked_keep_alive).await?;
         let ends = routed.reply.close
+            || routed.reply.hang_up
             || head.version == Version::V09
             || (nginx && routed.reply.scripted && head.version < Version::V11);
         Ok(!ends)

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::{
@@ -39,6 +41,8 @@ pub struct Reply {
     pub close: bool,
     /// The body is compressed.
     pub gzip: bool,
+    /// The connection ends after it although the headers do not say so (nginx after a failed condition).
+    pub hang_up: bool,
     /// Body to the end of the connection, without a length (Apache's answer to broken bodies).
     pub unsized_body: bool,
 }
@@ -131,6 +135,20 @@ pub fn conditional(
     let Some(modified) = reply.modified.filter(|_| reply.status == 200) else { return reply };
     let length = reply.body.len();
     let tag = etag(server.family, length, modified);
+    let matches = head
+        .text("if-match")
+        .is_none_or(|list| list.trim() == "*" || list.split(',').any(|one| one.trim() == tag));
+    let unmodified = head
+        .text("if-unmodified-since")
+        .filter(|_| head.get("if-match").is_none() || server.family == Family::Nginx)
+        .and_then(parse_date)
+        .is_none_or(|until| until.timestamp() >= modified.timestamp());
+    if !matches || !unmodified {
+        return match server.family {
+            Family::Nginx => Reply { hang_up: true, ..Reply::error(server, 412, about) },
+            Family::Apache => Reply { status: 412, body: Vec::new(), ..reply },
+        };
+    }
     let since = head.text("if-modified-since").and_then(parse_date);
     let unchanged = match head.text("if-none-match") {
         Some(list) => list.trim() == "*" || list.split(',').any(|one| same_tag(one, &tag)),
@@ -163,14 +181,17 @@ pub fn conditional(
             headers: vec![("Content-Range".to_owned(), format!("bytes {from}-{to}/{length}"))],
             ..reply
         },
-        many => multipart(&reply, many, server, now),
+        many => multipart(&reply, many, server),
     }
 }
 
-fn multipart(reply: &Reply, ranges: &[(usize, usize)], server: &Server, now: DateTime<Utc>) -> Reply {
+/// nginx numbers such bodies from its start.
+static NGINX_PARTS: AtomicU64 = AtomicU64::new(1);
+
+fn multipart(reply: &Reply, ranges: &[(usize, usize)], server: &Server) -> Reply {
     let boundary = match server.family {
-        Family::Nginx => format!("{:020}", now.timestamp_subsec_micros()),
-        Family::Apache => format!("{:016x}", now.timestamp_micros()),
+        Family::Nginx => format!("{:020}", NGINX_PARTS.fetch_add(1, Ordering::Relaxed)),
+        Family::Apache => server.boundary.clone(),
     };
     let mut body = Vec::new();
     let content_type = reply.content_type.as_deref().unwrap_or("application/octet-stream");
@@ -212,7 +233,8 @@ fn read_ranges(text: &str, length: usize, family: Family) -> Option<Vec<(usize, 
     let mut ranges = Vec::new();
     for one in list.split(',') {
         let Some((from, to)) = one.trim().split_once('-') else { return broken() };
-        let number = |digits: &str| digits.trim().parse::<usize>().ok();
+        // Beyond a signed offset both give up: nginx says 416, Apache ignores the header.
+        let number = |digits: &str| digits.trim().parse::<i64>().ok().and_then(|n| usize::try_from(n).ok());
         let last = length.checked_sub(1)?;
         let range = match (number(from), number(to)) {
             (Some(from), Some(to)) if from <= to => (from <= last).then_some((from, to.min(last))),
@@ -251,7 +273,7 @@ pub fn encode(reply: &Reply, wire: &Wire, server: &Server, extra: &[(String, Str
     };
     let tag = reply
         .modified
-        .filter(|_| reply.status < 400)
+        .filter(|_| reply.status < 400 || reply.status == 412)
         .map(|modified| (http_date(modified), etag(server.family, reply.file_length, modified)));
     let length = (!no_body && !chunked && !by_close).then(|| reply.body.len().to_string());
     if nginx {

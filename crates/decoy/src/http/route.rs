@@ -232,7 +232,8 @@ impl Router {
         let apache = self.server.family == Family::Apache;
         let hidden = apache
             && (path.rsplit('/').next().is_some_and(|name| name.starts_with(".ht"))
-                || path.starts_with("/icons/")
+                // No such file name can be asked for.
+                || path.split('/').any(|name| name.len() > 255)
                 || path == "/server-status");
         let folder = path.ends_with('/') && site.is_folder(path.trim_end_matches('/'));
         (error(if hidden || folder { 403 } else { 404 }), None)

@@ -35,8 +35,12 @@ pub struct Server {
     pub recent: bool,
     /// Apache before 2.4.25: lenient about the request line, names the path on error pages.
     pub lenient: bool,
+    /// nginx since 1.21.1: refuses what older ones let pass.
+    pub strict: bool,
     /// Compression is on: Debian's packages and their children.
     pub compresses: bool,
+    /// Apache: separates the parts of several ranges; drawn once at its start.
+    pub boundary: String,
     /// Requests that one connection may carry.
     pub max_requests: u32,
 }
@@ -89,8 +93,10 @@ impl Server {
             allow: allow_order(seed, lenient),
             recent: patch >= 66,
             lenient,
+            strict: !(token.contains("/1.18") || token.contains("/1.20")),
             compresses: debian
                 || (family == Family::Nginx && matches!(distro, "debian" | "ubuntu22" | "ubuntu20" | "kali")),
+            boundary: format!("{:x}", seed.child("boundary").u64()),
             max_requests: match family {
                 Family::Apache => 100,
                 Family::Nginx if token.contains("/1.18") => 100,

@@ -9,6 +9,7 @@ pub mod changes;
 pub mod corpus;
 pub mod describe;
 pub mod fetch;
+pub mod login;
 pub mod mailbox;
 pub mod messages;
 pub mod part;

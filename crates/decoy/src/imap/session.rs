@@ -13,7 +13,9 @@ use imap_codec::{
 };
 
 use super::{
-    boxes, messages,
+    boxes,
+    login::{self, is_tag},
+    messages,
     persona::{EARLY, LATE, TOOK},
     world::World,
 };
@@ -173,6 +175,13 @@ impl Session {
         let args =
             (!rest.is_empty() && !matches!(name.as_str(), "LOGIN" | "AUTHENTICATE")).then(|| rest.to_vec());
         step.facts.push(Fact::Command { cmd: name.chars().take(64).collect(), args, state: self.state() });
+        if self.is_early() && is_tag(tag.as_bytes()) && self.early(world, &tag, &name, rest, &mut step) {
+            return step;
+        }
+        if !is_tag(tag.as_bytes()) {
+            self.not_understood(&tag, &name, line, &mut step);
+            return step;
+        }
         match CommandCodec::default().decode(bytes) {
             Ok(([], command)) => {
                 let tag = command.tag.as_ref().to_owned();
@@ -193,6 +202,39 @@ impl Session {
             _ => self.not_understood(&tag, &name, line, &mut step),
         }
         step
+    }
+
+    /// What the login process reads by itself; false for the rest.
+    fn early(&mut self, world: &World, tag: &str, name: &str, rest: &[u8], step: &mut Step) -> bool {
+        if !matches!(name, "LOGIN" | "NOOP" | "LOGOUT" | "CAPABILITY" | "ID") {
+            return false;
+        }
+        let words = match login::words(rest) {
+            Ok(words) => words,
+            Err(said) => {
+                // The try failed before it was one; what was sent still counts.
+                if let Some(Fact::Command { args, .. }) = step.facts.first_mut() {
+                    *args = Some(rest.to_vec());
+                }
+                self.refused(tag, said, step);
+                return true;
+            }
+        };
+        match (name, words.as_slice()) {
+            ("LOGIN", [Some(user), Some(password)]) => self.login(world, tag, user, password, "login", step),
+            ("LOGIN", _) => {
+                if let Some(Fact::Command { args, .. }) = step.facts.first_mut() {
+                    *args = Some(rest.to_vec());
+                }
+                self.refused(tag, "Error in IMAP command received by server.", step);
+            }
+            ("ID", [] | [None, ..]) if !rest.get(1).is_some_and(u8::is_ascii_alphabetic) => {
+                step.line("* ID (\"name\" \"Dovecot\")");
+                step.line(format!("{tag} OK ID completed."));
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn run(
@@ -301,8 +343,12 @@ impl Session {
     }
 
     fn not_understood(&mut self, tag: &str, name: &str, line: &[u8], step: &mut Step) {
-        let odd_tag = tag.is_empty() || tag == "+" || !tag.bytes().all(|b| b.is_ascii_graphic());
+        let odd_tag = !is_tag(tag.as_bytes());
         let tag = if odd_tag { "*" } else { tag };
+        if odd_tag && self.is_early() {
+            self.refused(tag, "Error in IMAP command received by server.", step);
+            return;
+        }
         let quotes = line.iter().filter(|b| **b == b'"').fold(false, |odd, _| !odd);
         let text = match name {
             "STARTTLS" if self.is_early() => {
@@ -310,7 +356,9 @@ impl Session {
                 return;
             }
             "ID" => "Invalid ID parameters".to_owned(),
-            "LOGIN" if !line.is_ascii() => "8bit data in atom".to_owned(),
+            "AUTHENTICATE" if self.is_early() && line.split(|b| *b == b' ').count() > 3 => {
+                "Invalid base64 data in initial response".to_owned()
+            }
             _ if quotes => "Missing '\"'".to_owned(),
             _ if self.is_early() => "Error in IMAP command received by server.".to_owned(),
             "" => "Error in IMAP command received by server.".to_owned(),

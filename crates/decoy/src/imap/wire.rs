@@ -6,6 +6,8 @@
 pub const COMMAND_MAX: usize = 1 << 20;
 /// Bytes of one command before login.
 const EARLY_MAX: usize = 8192;
+/// Bytes of a line before login that has not ended yet.
+const EARLY_LINE_MAX: usize = 1028;
 /// Longest literal before login.
 const EARLY_LITERAL_MAX: usize = 4096;
 /// Bytes of a line after login.
@@ -38,7 +40,7 @@ impl Framer {
     pub fn frame(&self, input: &[u8], early: bool) -> Framed {
         let most = if early { EARLY_MAX } else { COMMAND_MAX };
         let literal_max = if early { EARLY_LITERAL_MAX } else { COMMAND_MAX };
-        let line_max = if early { EARLY_MAX } else { LINE_MAX };
+        let line_max = if early { EARLY_LINE_MAX } else { LINE_MAX };
         let mut at = 0;
         let mut literals = 0;
         loop {
@@ -47,7 +49,8 @@ impl Framer {
                 let full = rest.len() > line_max || input.len() > most;
                 return if full { Framed::TooLong } else { Framed::Partial };
             };
-            if end > line_max || at + end > most {
+            // Tag and name are read by the time that a line is found too long.
+            if end > line_max + 8 || at + end > most {
                 return Framed::TooLong;
             }
             let line = rest.get(..end).unwrap_or_default();
@@ -56,12 +59,15 @@ impl Framer {
                 return Framed::Command(at);
             };
             match length {
-                Some(length) if length <= literal_max && at + length <= most => {
+                Some(length) if length <= literal_max && (early || at + length <= most) => {
                     if waits {
                         literals += 1;
                         if literals > self.granted {
                             return Framed::Literal;
                         }
+                    }
+                    if early && (input.len() - at).min(length) > EARLY_LINE_MAX {
+                        return Framed::TooLong;
                     }
                     if input.len() < at + length {
                         return Framed::Partial;
@@ -136,7 +142,10 @@ mod tests {
         assert_eq!(framer.frame(b"a LOGIN {1+}\r\nx {2+}\r\npw\r\nb", true), Framed::Command(26));
         assert_eq!(framer.frame(b"a LOGIN {99999999}\r\n", true), Framed::LiteralTooLarge);
         assert_eq!(framer.frame(b"a LOGIN {99999999999999999999999}\r\n", true), Framed::LiteralTooLarge);
-        assert_eq!(framer.frame(&[b'x'; 9000], true), Framed::TooLong);
+        assert_eq!(framer.frame(&[b'x'; 1024], true), Framed::Partial);
+        assert_eq!(framer.frame(&[b'x'; 1040], true), Framed::TooLong);
+        let long = [&b"a LOGIN {1200+}\r\n"[..], &[b'x'; 1100]].concat();
+        assert_eq!(framer.frame(&long, true), Framed::TooLong);
         assert_eq!(framer.frame(&[b'x'; 9000], false), Framed::Partial);
         assert_eq!(canonical(b"a LOGIN {3+}\nf\no x\n"), b"a LOGIN {3+}\r\nf\no x\r\n");
     }

@@ -18,6 +18,8 @@ use sha2::{Digest, Sha256};
 const PER_CONNECTION: u64 = 50 << 20;
 /// Bytes that this process may leave in the folder.
 const IN_TOTAL: u64 = 2 << 30;
+/// What the smallest file counts: without it, tiny values would use up the file system's table of files.
+const PER_FILE: u64 = 16 << 10;
 /// Longest part of a captured name that is kept.
 const NAME_MAX: usize = 64;
 
@@ -45,13 +47,14 @@ impl Artifacts {
         fs::create_dir_all(folder)?;
         let mut used = 0;
         for entry in fs::read_dir(folder)? {
-            used += entry?.metadata().map_or(0, |data| if data.is_file() { data.len() } else { 0 });
+            used += entry?.metadata().map_or(0, |data| if data.is_file() { cost(data.len()) } else { 0 });
         }
         Ok(Self { folder: folder.to_owned(), used: AtomicU64::new(used), limit: IN_TOTAL })
     }
 
     /// Takes `size` bytes from both limits, or neither.
     pub fn reserve(&self, of_connection: &AtomicU64, size: u64) -> bool {
+        let size = cost(size);
         if !take(of_connection, size, PER_CONNECTION) {
             return false;
         }
@@ -77,11 +80,15 @@ impl Artifacts {
         })();
         if let Err(error) = written {
             let _ = fs::remove_file(&partial);
-            self.used.fetch_sub(bytes.len() as u64, Ordering::Relaxed);
+            self.used.fetch_sub(cost(bytes.len() as u64), Ordering::Relaxed);
             return Err(error);
         }
         Ok(Stored { stored_as, size: bytes.len() as u64, sha256 })
     }
+}
+
+fn cost(size: u64) -> u64 {
+    size.max(PER_FILE)
 }
 
 fn take(used: &AtomicU64, size: u64, limit: u64) -> bool {
@@ -137,6 +144,9 @@ mod tests {
             artifacts.reserve(&AtomicU64::new(0), PER_CONNECTION),
             "another connection has its own limit"
         );
+        let small = AtomicU64::new(0);
+        let files = (0..10_000).take_while(|_| artifacts.reserve(&small, 1)).count();
+        assert_eq!(files as u64, PER_CONNECTION / PER_FILE, "tiny files are not limited");
         // A restart counts what is there.
         let again = Artifacts::open(folder.path()).unwrap();
         assert_eq!(again.used.load(Ordering::Relaxed), bytes.len() as u64);

@@ -34,7 +34,7 @@ pub fn run(call: &mut Call<'_>, name: &str) -> Option<Outcome> {
         "subscribe" | "psubscribe" => Ok(subscribe(call, name)),
         "unsubscribe" | "punsubscribe" => Ok(unsubscribe(call, name)),
         "pubsub" => pubsub(call),
-        "lastsave" => Ok(Reply::Int(call.shared.saved_at / 1000)),
+        "lastsave" => Ok(Reply::Int(call.shared.last_save(call.now) / 1000)),
         "role" => Ok(role(call)),
         "memory" => memory(call),
         "slowlog" => slowlog(call),

@@ -123,6 +123,9 @@ pub struct Config {
     folders: Vec<String>,
 }
 
+/// `save` in the configuration files before 6.2.
+const OLD_SAVE: &str = "900 1 300 10 60 10000";
+
 impl Config {
     /// The package's configuration, made reachable from outside.
     pub fn new(
@@ -168,6 +171,8 @@ impl Config {
             ("supervised", "systemd"),
             ("enable-protected-configs", yes_no),
             ("enable-module-command", yes_no),
+            // The packages' files say it, and for long they said this.
+            ("save", if release.since(602) { "3600 1 300 100 60 10000" } else { OLD_SAVE }),
         ] {
             if let Some(old) = values.get_mut(name) {
                 value.clone_into(old);

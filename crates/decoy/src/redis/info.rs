@@ -9,6 +9,7 @@ use decnet_core::Seed;
 
 use super::{
     call::{Call, Outcome},
+    load::{Counter, Load},
     reply::Reply,
     shared::{Role, Shared},
     store::DATABASES,
@@ -37,23 +38,27 @@ pub struct Facts {
     pub system: u64,
     /// Server started at, Unix milliseconds.
     pub started: i64,
-    /// Invented commands a second, in thousandths.
-    pub rate: u64,
+    /// What the machine's own applications do.
+    pub load: Load,
+    /// Used by an empty server.
+    pub startup: u64,
     /// Keys in the snapshot that was loaded.
     pub loaded: usize,
 }
 
 impl Facts {
-    /// Keyed facts.
-    pub fn new(seed: &Seed, kernel: &str, port: u16, started: i64) -> Self {
+    /// Keyed facts of the server that came up with the machine at `booted` (Unix seconds).
+    pub fn new(seed: &Seed, kernel: &str, port: u16, started: i64, booted: i64) -> Self {
         let seed = seed.child("facts");
+        // A server that was started anew has other ids.
+        let run = seed.child(format!("boot/{booted}"));
         Self {
             os: format!("Linux {kernel} x86_64"),
-            run_id: hex::encode(seed.child("run").bytes::<20>()),
-            replid: hex::encode(seed.child("replid").bytes::<20>()),
+            run_id: hex::encode(run.child("run").bytes::<20>()),
+            replid: hex::encode(run.child("replid").bytes::<20>()),
             repl_offset: 0,
             build_id: hex::encode(seed.child("build").bytes::<8>()).trim_start_matches('0').to_owned(),
-            process_id: seed.child("pid").range(380..=1900),
+            process_id: run.child("pid").range(380..=1900),
             port,
             system: [1_018_720u64, 2_030_592, 4_018_000, 8_148_344, 16_380_092]
                 .get(usize::try_from(seed.child("memory").range(0..=4)).unwrap_or(2))
@@ -61,7 +66,8 @@ impl Facts {
                 .unwrap_or(4_018_000)
                 * 1024,
             started,
-            rate: seed.child("rate").range(400..=9000),
+            load: Load::new(&run),
+            startup: seed.child("startup").range(107_600..=109_900) * 8,
             loaded: 0,
         }
     }
@@ -161,6 +167,11 @@ fn human(bytes: u64) -> String {
     }
 }
 
+/// Whole pages.
+const fn pages(bytes: u64) -> u64 {
+    bytes.div_ceil(4096) * 4096
+}
+
 #[expect(clippy::cast_precision_loss, reason = "ratios with two decimals")]
 fn ratio(a: u64, b: u64) -> f64 {
     a as f64 / (b.max(1)) as f64
@@ -169,24 +180,33 @@ fn ratio(a: u64, b: u64) -> f64 {
 fn values(call: &Call<'_>) -> BTreeMap<&'static str, String> {
     let shared = &*call.shared;
     let (facts, release, stats) = (&shared.facts, &shared.release, &shared.stats);
-    let seconds = u64::try_from((call.now - facts.started) / 1000).unwrap_or(0);
-    let counted_from = stats.reset_at.unwrap_or(facts.started);
-    let counted = u64::try_from((call.now - counted_from) / 1000).unwrap_or(0);
-    // Invented load since the counters began, on top of the real one.
-    let load = counted * facts.rate / 1000;
-    let commands = load + stats.commands;
-    let startup = 860_000 + facts.process_id * 8;
-    let dataset = shared.store.bytes() as u64 + 21_000;
-    let overhead = startup + 20_000 * shared.clients.len() as u64;
+    let load = &facts.load;
+    let since = |from: i64| u64::try_from((call.now - from) / 1000).unwrap_or(0);
+    let seconds = since(facts.started);
+    // RESETSTAT forgets what was counted before it.
+    let before = stats.reset_at.map_or(0, |at| seconds - since(at).min(seconds));
+    let counted = |counter| load.total(counter, seconds) - load.total(counter, before);
+    let commands = counted(Counter::Commands) + stats.commands;
+    let clients = shared.clients.len() as u64;
+    let clients_memory = 1_928 * clients;
+    let startup = facts.startup;
+    let keys: usize = (0..DATABASES).map(|db| shared.store.size(db).0).sum();
+    let overhead = startup + clients_memory + 272 + 88 * keys as u64;
+    let dataset = shared.store.bytes() as u64 + 21_000 + load.mix(1, 0) % 2_000 * 8;
     let memory = overhead + dataset;
-    let peak = memory + 180_000 + facts.process_id * 40;
-    let rss = memory + 6_900_000 + facts.process_id * 1024;
-    let hits = load * 7 / 10 + shared.store.hits;
+    let peak = memory + 64_000 + load.mix(2, 0) % 90_000 * 8;
+    let allocated = memory + 90_000 + load.mix(3, 0) % 40_000 * 8;
+    let active = pages(allocated + 60_000 + load.mix(4, seconds / 900) % 200_000);
+    let resident = pages(active + 2_300_000 + load.mix(5, seconds / 7200) % 900_000);
+    let rss = pages(resident + 1_700_000 + load.mix(6, seconds / 7200) % 3_000_000);
     let maxmemory: u64 = shared.config.get("maxmemory").parse().unwrap_or(0);
-    let saves = seconds / 3600 + stats.saves;
-    let cpu = |thousandths: u64| {
-        format!("{}.{:06}", seconds * thousandths / 1000, (seconds * thousandths % 1000) * 1000 + 317)
-    };
+    let saves = shared.auto_saves(call.now) + stats.saves;
+    let micros = |micros: u64| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    let (sys, user) = (load.total(Counter::CpuSys, seconds), load.total(Counter::CpuUser, seconds));
+    let children =
+        |label, each: u64| micros(saves * (each + load.mix(label, 0) % each) + load.mix(label, saves) % each);
+    let ops = load.per_second(Counter::Commands, seconds);
+    let kbps = |counter| format!("{:.2}", ratio(load.per_second(counter, seconds), 1_024_000));
     BTreeMap::from([
         ("version", release.version.clone()),
         ("server_name", "valkey".to_owned()),
@@ -200,12 +220,15 @@ fn values(call: &Call<'_>) -> BTreeMap<&'static str, String> {
         ("process_id", facts.process_id.to_string()),
         ("run_id", facts.run_id.clone()),
         ("port", facts.port.to_string()),
-        ("now_usec", (call.now * 1000 + 217).to_string()),
+        (
+            "now_usec",
+            (call.now.unsigned_abs() * 1000 + load.mix(7, call.now.unsigned_abs()) % 1000).to_string(),
+        ),
         ("uptime", seconds.to_string()),
         ("uptime_days", (seconds / 86_400).to_string()),
         ("lru_clock", ((call.now / 1000) & 0x00ff_ffff).to_string()),
         ("config_file", release.config_file.to_owned()),
-        ("clients", shared.clients.len().to_string()),
+        ("clients", clients.to_string()),
         ("memory", memory.to_string()),
         ("memory_human", human(memory)),
         ("rss", rss.to_string()),
@@ -217,9 +240,15 @@ fn values(call: &Call<'_>) -> BTreeMap<&'static str, String> {
         ("startup", startup.to_string()),
         ("dataset", dataset.to_string()),
         ("dataset_perc", format!("{:.2}", ratio(dataset * 100, memory - startup))),
-        ("allocated", (memory + 150_000).to_string()),
-        ("active", (memory + 400_000).to_string()),
-        ("resident", (memory + 3_100_000).to_string()),
+        ("allocated", allocated.to_string()),
+        ("active", active.to_string()),
+        ("resident", resident.to_string()),
+        ("frag_ratio", format!("{:.2}", ratio(active, allocated))),
+        ("frag_bytes", (active - allocated).to_string()),
+        ("rss_ratio", format!("{:.2}", ratio(resident, active))),
+        ("rss_bytes", (resident - active).to_string()),
+        ("rss_over_ratio", format!("{:.2}", ratio(rss, resident))),
+        ("rss_over_bytes", (rss - resident).to_string()),
         ("system", facts.system.to_string()),
         ("system_human", human(facts.system)),
         ("lua", if release.since(700) { "32768" } else { "37888" }.to_owned()),
@@ -234,32 +263,36 @@ fn values(call: &Call<'_>) -> BTreeMap<&'static str, String> {
         ("policy", shared.config.get("maxmemory-policy").to_owned()),
         ("fragmentation", format!("{:.2}", ratio(rss, memory))),
         ("fragmentation_bytes", (rss - memory).to_string()),
-        ("clients_memory", (1_928 * shared.clients.len()).to_string()),
+        ("clients_memory", clients_memory.to_string()),
         ("allocator", release.allocator.to_owned()),
-        ("dirty", shared.store.dirty.to_string()),
-        ("last_save", (shared.saved_at / 1000).to_string()),
+        ("dirty", shared.dirty(call.now).to_string()),
+        ("last_save", (shared.last_save(call.now) / 1000).to_string()),
         ("bgsave_time", if saves > 0 { "0" } else { "-1" }.to_owned()),
         ("saves", saves.to_string()),
-        ("cow", if saves > 0 { "430080" } else { "0" }.to_owned()),
+        ("cow", if saves > 0 { (4096 * (90 + load.mix(8, saves) % 70)).to_string() } else { "0".to_owned() }),
         ("loaded", facts.loaded.to_string()),
-        ("connections", (counted / 37 + stats.connections).to_string()),
+        ("connections", (counted(Counter::Connections) + stats.connections).to_string()),
         ("commands", commands.to_string()),
-        ("ops", (facts.rate / 1000).to_string()),
-        ("net_in", (load * 61 + stats.bytes_in).to_string()),
-        ("net_out", (load * 143 + stats.bytes_out).to_string()),
-        ("in_kbps", format!("{:.2}", ratio(facts.rate * 61, 1_024_000))),
-        ("out_kbps", format!("{:.2}", ratio(facts.rate * 143, 1_024_000))),
-        ("expired", (counted / 911 + shared.store.expired).to_string()),
-        ("expire_cpu", (counted / 29).to_string()),
-        ("hits", hits.to_string()),
-        ("misses", (load / 11 + shared.store.misses).to_string()),
-        ("fork_usec", if saves > 0 { (200 + facts.process_id).to_string() } else { "0".to_owned() }),
+        ("ops", (ops / 1000).to_string()),
+        ("net_in", (counted(Counter::BytesIn) + stats.bytes_in).to_string()),
+        ("net_out", (counted(Counter::BytesOut) + stats.bytes_out).to_string()),
+        ("in_kbps", kbps(Counter::BytesIn)),
+        ("out_kbps", kbps(Counter::BytesOut)),
+        ("expired", (counted(Counter::Expired) + shared.store.expired).to_string()),
+        ("expire_cpu", counted(Counter::ExpireCpu).to_string()),
+        ("hits", (counted(Counter::Hits) + shared.store.hits).to_string()),
+        ("misses", (counted(Counter::Misses) + shared.store.misses).to_string()),
+        ("fork_usec", if saves > 0 { (190 + load.mix(9, saves) % 700).to_string() } else { "0".to_owned() }),
         ("errors", stats.errors.values().sum::<u64>().to_string()),
-        ("reads", (commands + stats.connections).to_string()),
+        ("reads", (commands + counted(Counter::Connections) + stats.connections).to_string()),
         ("writes", commands.to_string()),
-        ("shrinks", (counted / 40).to_string()),
-        ("cpu_sys", cpu(2)),
-        ("cpu_user", cpu(1)),
+        ("shrinks", counted(Counter::Shrinks).to_string()),
+        ("cpu_sys", micros(sys)),
+        ("cpu_user", micros(user)),
+        ("cpu_sys_main", micros(sys - sys / (40 + load.mix(10, 0) % 400))),
+        ("cpu_user_main", micros(user - user / (60 + load.mix(11, 0) % 900))),
+        ("cpu_sys_children", children(12, 900)),
+        ("cpu_user_children", children(13, 1_700)),
     ])
 }
 

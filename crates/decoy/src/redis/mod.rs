@@ -13,6 +13,7 @@ pub mod danger;
 pub mod glob;
 pub mod info;
 pub mod keys;
+pub mod load;
 pub mod release;
 pub mod reply;
 pub mod request;
@@ -104,7 +105,10 @@ fn server(context: &ServiceContext) -> Result<Shared, BuildError> {
     let mut store = Store::new(seed.child("dictionary").bytes());
     let bait = Bait::plant(seed, &context.persona, &mut store, now);
     store.dirty = 0;
-    let mut facts = Facts::new(seed, &context.persona.kernel, port, started);
+    let mut facts = Facts::new(seed, &context.persona.kernel, port, started, context.booted().timestamp());
+    if let Some(build) = release.build {
+        build.clone_into(&mut facts.build_id);
+    }
     facts.loaded = store.size(0).0;
     if let Some(os) = setting("os_string") {
         // One line: it stands in INFO.
@@ -128,7 +132,7 @@ fn server(context: &ServiceContext) -> Result<Shared, BuildError> {
         clients.insert(3 + at as u64 * 2, client);
     }
     let uptime = u64::try_from((now - started) / 1000).unwrap_or(0);
-    let next_id = 12 + uptime / 37;
+    let next_id = 12 + facts.load.total(load::Counter::Connections, uptime);
     Ok(Shared {
         config: Config::new(&release, port, setting("password"), permissive, &homes),
         release,
@@ -140,7 +144,7 @@ fn server(context: &ServiceContext) -> Result<Shared, BuildError> {
         scripts: BTreeMap::new(),
         bait,
         facts,
-        saved_at: now - (now - started) % 3_600_000,
+        saved_at: started,
     })
 }
 
@@ -203,15 +207,21 @@ impl Redis {
         let mut buffer: Vec<u8> = Vec::new();
         let mut out: Vec<u8> = Vec::new();
         let mut piece = vec![0; READ_SIZE];
+        let modern = self.lock().release.since(700);
+        let most = if modern { request::COUNT_MAX } else { request::COUNT_MAX_OLD };
         loop {
             let mut used = 0;
             loop {
-                match request::parse(buffer.get(used..).unwrap_or_default(), !session.authenticated) {
+                match request::parse(buffer.get(used..).unwrap_or_default(), !session.authenticated, most) {
                     Parsed::Partial => break,
                     Parsed::Request(args, length) => {
                         used += length;
                         if !args.is_empty() {
-                            self.request(conn, session, &args, &mut out).await;
+                            let silent = self.request(conn, session, &args, &mut out).await;
+                            // Upstream frees such a client before it writes anything.
+                            if silent && session.closing {
+                                out.clear();
+                            }
                         }
                     }
                     Parsed::Broken(text) => {
@@ -243,28 +253,38 @@ impl Redis {
                 return Ok(());
             }
             // Whole requests that are still in the buffer come before more input.
-            if !matches!(request::parse(&buffer, !session.authenticated), Parsed::Partial) {
+            if !matches!(request::parse(&buffer, !session.authenticated, most), Parsed::Partial) {
                 continue;
             }
-            let read = stream.read(&mut piece).await?;
-            if read == 0 {
-                return Ok(());
-            }
+            let read = match stream.read(&mut piece).await {
+                Ok(read) if read > 0 => read,
+                ended => {
+                    unfinished(conn, &buffer).await;
+                    return ended.map(|_| ()).map_err(Into::into);
+                }
+            };
             self.lock().stats.bytes_in += read as u64;
             buffer.extend_from_slice(piece.get(..read).unwrap_or_default());
         }
     }
 
     /// Executes one request; its reports are written before its reply leaves.
-    async fn request(&self, conn: &Connection, session: &mut Session, args: &[Vec<u8>], out: &mut Vec<u8>) {
+    /// Answers a request; true when it got no reply.
+    async fn request(
+        &self,
+        conn: &Connection,
+        session: &mut Session,
+        args: &[Vec<u8>],
+        out: &mut Vec<u8>,
+    ) -> bool {
         let Executed { reply, facts } = execute(&mut self.lock(), session, args, self.now());
         report_command(conn, args, reply.as_ref()).await;
         for fact in facts {
             report_fact(conn, fact).await;
         }
-        if let Some(reply) = reply {
-            out.extend(reply.encode(session.resp3));
-        }
+        let Some(reply) = reply else { return true };
+        out.extend(reply.encode(session.resp3));
+        false
     }
 }
 
@@ -303,6 +323,17 @@ async fn report_command(conn: &Connection, args: &[Vec<u8>], reply: Option<&Repl
             .field("arg_sha256", stored.sha256);
     }
     conn.emit(report).await;
+}
+
+/// What came of a request that never became one, such as the hello of another protocol.
+async fn unfinished(conn: &Connection, input: &[u8]) {
+    if !input.is_empty() {
+        let report = conn
+            .report("protocol_error")
+            .field("reason", "unfinished request")
+            .bytes("raw", input.get(..input.len().min(ARG_SHOWN)).unwrap_or_default());
+        conn.emit(report).await;
+    }
 }
 
 async fn report_fact(conn: &Connection, fact: Fact) {

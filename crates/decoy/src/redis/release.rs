@@ -12,6 +12,8 @@ pub struct Release {
     pub version: String,
     /// `major * 100 + minor`, for comparisons.
     pub level: u16,
+    /// `redis_build_id`, which all machines with this package share; `None` where it is not known.
+    pub build: Option<&'static str>,
     /// `gcc_version`.
     pub gcc: &'static str,
     /// Configuration file of the package.
@@ -24,7 +26,8 @@ pub struct Release {
 
 /// The release of a distribution.
 pub fn of_distro(distro: &str, seed: &Seed) -> Release {
-    let debian = |version: &str, level, gcc, allocator| Release {
+    let debian = |version: &str, level, gcc, allocator, build| Release {
+        build: Some(build),
         version: version.to_owned(),
         level,
         gcc,
@@ -33,14 +36,15 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
         valkey: None,
     };
     match distro {
-        "ubuntu22" => debian("6.0.16", 600, "11.2.0", "jemalloc-5.2.1"),
-        "ubuntu20" => debian("5.0.7", 500, "9.2.1", "jemalloc-5.2.1"),
+        "ubuntu22" => debian("6.0.16", 600, "11.2.0", "jemalloc-5.2.1", "a3fdef44459b3ad6"),
+        "ubuntu20" => debian("5.0.7", 500, "9.3.0", "jemalloc-5.2.1", "66bd629f924ac924"),
         "rocky9" => {
             let version =
                 seed.child("version").pick(&["6.2.18", "6.2.17", "6.2.7"]).copied().unwrap_or("6.2.18");
             Release {
                 version: version.to_owned(),
                 level: 602,
+                build: None,
                 gcc: "11.5.0",
                 config_file: "/etc/redis/redis.conf",
                 allocator: "jemalloc-5.1.0",
@@ -50,6 +54,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
         "centos7" => Release {
             version: "3.2.12".to_owned(),
             level: 302,
+            build: Some("7897e7d0e13773f"),
             gcc: "4.8.5",
             config_file: "/etc/redis.conf",
             allocator: "jemalloc-3.6.0",
@@ -58,6 +63,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
         "alpine" => Release {
             version: "7.2.9".to_owned(),
             level: 702,
+            build: None,
             gcc: "13.2.1",
             config_file: "/etc/redis.conf",
             allocator: "libc",
@@ -66,6 +72,7 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
         "fedora" => Release {
             version: "7.2.6".to_owned(),
             level: 702,
+            build: None,
             gcc: "13.3.1",
             config_file: "/etc/redis/redis.conf",
             allocator: "jemalloc-5.3.0",
@@ -74,12 +81,13 @@ pub fn of_distro(distro: &str, seed: &Seed) -> Release {
         "arch" => Release {
             version: "7.2.4".to_owned(),
             level: 702,
+            build: None,
             gcc: "15.1.1",
             config_file: "/etc/valkey/valkey.conf",
             allocator: "jemalloc-5.3.0",
             valkey: Some("8.1.3"),
         },
-        _ => debian("7.0.15", 700, "12.2.0", "jemalloc-5.3.0"),
+        _ => debian("7.0.15", 700, "12.2.0", "jemalloc-5.3.0", "ae4d7c971a948f0"),
     }
 }
 
@@ -93,7 +101,13 @@ impl Release {
                 .iter()
                 .all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
         // Valkey's number is another one: an explicit version means Redis.
-        plain.then(|| Self { version: text.to_owned(), level: Self::level_of(text), valkey: None, ..self })
+        plain.then(|| Self {
+            version: text.to_owned(),
+            level: Self::level_of(text),
+            valkey: None,
+            build: None,
+            ..self
+        })
     }
 
     /// Level of a version text such as `6.2.0`.

@@ -10,8 +10,10 @@ const INLINE_MAX: usize = 64 * 1024;
 pub const BULK_MAX: usize = 1024 * 1024;
 /// Bytes of one request.
 const REQUEST_MAX: usize = BULK_MAX + 64 * 1024;
-/// Arguments of one request.
-const COUNT_MAX: i64 = 64 * 1024;
+/// Arguments of one request that the server says it takes (since 7.0; before, a mebi). What counts is [`REQUEST_MAX`].
+pub const COUNT_MAX: i64 = i32::MAX as i64;
+/// The same of older releases.
+pub const COUNT_MAX_OLD: i64 = 1024 * 1024;
 /// Longest line that holds a length.
 const LENGTH_LINE_MAX: usize = 64 * 1024;
 
@@ -26,11 +28,12 @@ pub enum Parsed {
     Broken(String),
 }
 
-/// Reads the request at the start of `input`. Before authentication the limits are tighter (`strict`).
-pub fn parse(input: &[u8], strict: bool) -> Parsed {
+/// Reads the request at the start of `input`, of at most `most` arguments. Before authentication the limits are
+/// tighter (`strict`).
+pub fn parse(input: &[u8], strict: bool, most: i64) -> Parsed {
     match input.first() {
         None => Parsed::Partial,
-        Some(b'*') => array(input, strict),
+        Some(b'*') => array(input, strict, most),
         Some(_) => inline(input),
     }
 }
@@ -57,7 +60,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn array(input: &[u8], strict: bool) -> Parsed {
+fn array(input: &[u8], strict: bool, most: i64) -> Parsed {
     let mut cursor = Cursor { input, at: 1 };
     let Some(line) = cursor.line() else {
         return if input.len() > LENGTH_LINE_MAX {
@@ -67,7 +70,7 @@ fn array(input: &[u8], strict: bool) -> Parsed {
         };
     };
     let count = match number(line) {
-        Some(count) if count <= COUNT_MAX => count,
+        Some(count) if count <= most => count,
         _ => return broken("invalid multibulk length"),
     };
     if strict && count > 10 {
@@ -114,7 +117,10 @@ fn broken(what: &str) -> Parsed {
 }
 
 fn inline(input: &[u8]) -> Parsed {
-    let Some(end) = input.iter().position(|b| *b == b'\n') else {
+    // The end is looked for as in a C string: behind a NUL there is none. A TLS hello waits here for ever.
+    let Some(end) =
+        input.iter().position(|b| matches!(b, b'\n' | 0)).filter(|at| input.get(*at) == Some(&b'\n'))
+    else {
         return if input.len() > INLINE_MAX { broken("too big inline request") } else { Parsed::Partial };
     };
     let line = input.get(..end).unwrap_or_default();
@@ -226,7 +232,7 @@ mod tests {
 
     #[test]
     fn errors_in_the_servers_words() {
-        let error = |input: &str| match parse(input.as_bytes(), false) {
+        let error = |input: &str| match parse(input.as_bytes(), false, COUNT_MAX) {
             Parsed::Broken(text) => text,
             other => panic!("{input:?}: {other:?}"),
         };
@@ -237,10 +243,10 @@ mod tests {
         assert_eq!(error("GET \"abc\r\n"), "ERR Protocol error: unbalanced quotes in request");
         assert_eq!(error(&"a".repeat(70_000)), "ERR Protocol error: too big inline request");
         assert_eq!(
-            parse(b"*11\r\n", true),
+            parse(b"*11\r\n", true, COUNT_MAX),
             Parsed::Broken("ERR Protocol error: unauthenticated multibulk length".into())
         );
-        assert_eq!(parse(b"*-1\r\n", false), Parsed::Request(vec![], 5));
+        assert_eq!(parse(b"*-1\r\n", false, COUNT_MAX), Parsed::Request(vec![], 5));
     }
 
     proptest! {
@@ -253,19 +259,19 @@ mod tests {
                 wire.extend_from_slice(b"\r\n");
             }
             if cut < wire.len() {
-                prop_assert_eq!(parse(&wire[..cut], false), Parsed::Partial);
+                prop_assert_eq!(parse(&wire[..cut], false, COUNT_MAX), Parsed::Partial);
             }
             let length = wire.len();
             wire.extend_from_slice(b"PING\r\n");
-            prop_assert_eq!(parse(&wire, false), Parsed::Request(args, length));
+            prop_assert_eq!(parse(&wire, false, COUNT_MAX), Parsed::Request(args, length));
         }
 
         #[test]
         fn any_bytes_are_read_without_panic(input in proptest::collection::vec(any::<u8>(), 0..300), strict: bool) {
-            if let Parsed::Request(_, used) = parse(&input, strict) {
+            if let Parsed::Request(_, used) = parse(&input, strict, COUNT_MAX) {
                 prop_assert!(used <= input.len() && used > 0);
             }
-            let _ = parse(&[b"*2\r\n$", &input[..]].concat(), strict);
+            let _ = parse(&[b"*2\r\n$", &input[..]].concat(), strict, COUNT_MAX);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::load::Counter;
 use super::{
     admin,
     bait::Bait,
@@ -111,6 +112,35 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Seconds between two saves on its own: `save 300 ..` where the applications write enough for it, else the other
+    /// one.
+    fn save_every(&self) -> i64 {
+        let hourly = self.facts.load.total(Counter::Writes, 36_000) / 10;
+        let (enough, long) = if self.release.since(602) { (12 * 130, 3600) } else { (12 * 15, 900) };
+        if hourly >= enough { 300 } else { long }
+    }
+
+    /// Saves that the server made on its own since it started.
+    pub fn auto_saves(&self, now: i64) -> u64 {
+        u64::try_from((now - self.facts.started) / 1000 / self.save_every()).unwrap_or(0)
+    }
+
+    /// The last save, Unix milliseconds.
+    pub fn last_save(&self, now: i64) -> i64 {
+        let every = self.save_every() * 1000;
+        let own = self.facts.started + (now - self.facts.started) / every * every;
+        self.saved_at.max(own)
+    }
+
+    /// Changes since the last save, of clients and of the machine's applications.
+    pub fn dirty(&self, now: i64) -> u64 {
+        let saved = self.last_save(now);
+        let at = |time: i64| u64::try_from((time - self.facts.started) / 1000).unwrap_or(0);
+        let writes = |time| self.facts.load.total(Counter::Writes, at(time));
+        let theirs = if saved > self.saved_at { 0 } else { self.store.dirty };
+        writes(now) - writes(saved) + theirs
+    }
+
     /// Forgets statistics, as CONFIG RESETSTAT does.
     pub fn reset_stats(&mut self, now: i64) {
         self.stats = Stats { reset_at: Some(now), ..Stats::default() };

@@ -62,7 +62,9 @@ impl Bench {
     }
 
     fn run(&mut self, line: &str) -> String {
-        let Parsed::Request(args, _) = request::parse(format!("{line}\n").as_bytes(), false) else {
+        let Parsed::Request(args, _) =
+            request::parse(format!("{line}\n").as_bytes(), false, request::COUNT_MAX)
+        else {
             panic!("{line}")
         };
         let executed = execute(&mut self.shared, &mut self.session, &args, self.now);

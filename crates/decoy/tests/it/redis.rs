@@ -120,11 +120,17 @@ async fn pipelines_inline_commands_and_garbage() {
         "+PONG\r\n$2\r\nhi\r\n+OK\r\n$3\r\n1 2\r\n"
     );
     assert_eq!(talk(b"*1\r\n:1\r\nPING\r\n").await, "-ERR Protocol error: expected '$', got ':'\r\n");
-    assert_eq!(talk(b"*1000000000\r\n").await, "-ERR Protocol error: invalid multibulk length\r\n");
+    assert_eq!(talk(b"*4000000000\r\n").await, "-ERR Protocol error: invalid multibulk length\r\n");
     assert_eq!(talk(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
+    // What was answered before the second line is never sent.
+    assert_eq!(talk(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, "");
+    // A hello of TLS holds a NUL: upstream waits for the end of its line and says nothing.
+    assert_eq!(talk(b"\x16\x03\x01\x00\x05\r\n").await, "");
     let large = [b"*2\r\n$4\r\nECHO\r\n$900000\r\n".as_slice(), &vec![b'x'; 900_000], b"\r\n"].concat();
     assert_eq!(talk(&large).await.len(), 900_000 + 11);
     assert_eq!(talk(b"PING\r\n").await, "+PONG\r\n");
     let records = scene.lines.of("rce_attempt");
     assert_eq!(field(records.first().unwrap(), "technique"), "cross_protocol");
+    let errors = scene.lines.of("protocol_error");
+    assert!(errors.iter().any(|record| field(record, "reason") == "unfinished request"));
 }
