@@ -296,5 +296,5 @@ async fn one_decky_that_cannot_start_does_not_hold_up_the_others() {
     assert!(row.last_error.unwrap().contains("--port-offset"));
     drop(shifted);
     let summary = operator.deploy(&plan).await.result.unwrap();
-    assert!(summary.contains("db cannot have standard ports and serves 20000 above them"), "{summary}");
+    assert!(summary.contains("no standard ports for db: served 20000 above them"), "{summary}");
 }
