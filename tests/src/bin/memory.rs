@@ -28,15 +28,18 @@ async fn main() -> Result<()> {
     for (program, aim) in PROGRAMS {
         for pid in stack.pids(program)? {
             let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-            let pss = rollup
-                .lines()
-                .find_map(|l| l.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
-                .context("no Pss")?;
+            let kib = |name: &str| {
+                let of =
+                    |line: &str| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse().ok();
+                rollup.lines().find_map(of).with_context(|| format!("no {name} in smaps_rollup"))
+            };
+            // The rest of the PSS is the program file, which the kernel can drop and read again.
+            let (pss, anonymous): (u64, u64) = (kib("Pss:")?, kib("Pss_Anon:")?);
             #[expect(clippy::cast_precision_loss, reason = "a ratio for reading")]
             let ratio = aim.map_or_else(String::new, |aim| {
                 format!("  {:.2} of the aim of {} KiB", pss as f64 / aim as f64, aim)
             });
-            println!("{program:<20} {pss:>7} KiB PSS{ratio}");
+            println!("{program:<20} {pss:>7} KiB PSS, of it {anonymous:>5} KiB anonymous{ratio}");
         }
     }
     stack.stop().await
