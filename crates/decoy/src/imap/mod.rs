@@ -32,6 +32,7 @@ use decnet_logline::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::{
+    auth::Ticks,
     session::{Fact, Session, Step},
     spool::Spool,
     wire::{Framed, Framer, canonical},
@@ -57,6 +58,7 @@ const RESCAN: Duration = Duration::from_secs(5);
 /// The service.
 pub struct Imap {
     world: Mutex<World>,
+    ticks: Mutex<Ticks>,
     greeting: String,
     context: ServiceContext,
 }
@@ -104,7 +106,12 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
         Arc::make_mut(&mut people).accounts = users(text, &context.persona.domain).map_err(bad)?;
     }
     let world = World::new(&context.host_seed, people, spool, planting);
-    Ok(Arc::new(Imap { world: Mutex::new(world), greeting, context: context.clone() }))
+    Ok(Arc::new(Imap {
+        world: Mutex::new(world),
+        ticks: Mutex::default(),
+        greeting,
+        context: context.clone(),
+    }))
 }
 
 /// `login:password` pairs, separated by commas.
@@ -155,7 +162,7 @@ impl Service for Imap {
                         conn.set_idle(LATE_IDLE);
                     }
                     let close = step.close;
-                    send(&mut stream, &conn, step).await?;
+                    self.send(&mut stream, &conn, step).await?;
                     if close {
                         stream.shutdown().await?;
                         return Ok(());
@@ -175,7 +182,7 @@ impl Service for Imap {
                     let read = if session.is_idle() {
                         let Ok(read) = tokio::time::timeout(IDLE_TICK, stream.read(&mut piece)).await else {
                             let step = session.idle_tick(&mut self.lock(), self.context.clock.now());
-                            send(&mut stream, &conn, step).await?;
+                            self.send(&mut stream, &conn, step).await?;
                             continue;
                         };
                         read?
@@ -183,6 +190,11 @@ impl Service for Imap {
                         stream.read(&mut piece).await?
                     };
                     if read == 0 {
+                        if !buffer.is_empty() {
+                            let raw = buffer.get(..buffer.len().min(ARGS_SHOWN)).unwrap_or_default();
+                            let report = conn.report("protocol_error").field("reason", "unfinished command");
+                            conn.emit(report.bytes("raw", raw)).await;
+                        }
                         return Ok(());
                     }
                     buffer.extend_from_slice(piece.get(..read).unwrap_or_default());
@@ -196,21 +208,26 @@ impl Imap {
     fn lock(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Reports, waits, sends.
-async fn send(stream: &mut Stream, conn: &Connection, step: Step) -> Result<(), SessionError> {
-    for fact in step.facts {
-        report(conn, fact).await;
+    /// Reports, waits, sends.
+    async fn send(&self, stream: &mut Stream, conn: &Connection, step: Step) -> Result<(), SessionError> {
+        for fact in step.facts {
+            report(conn, fact).await;
+        }
+        if let Some(delay) = step.delay {
+            tokio::time::sleep(delay).await;
+        }
+        if step.failed {
+            let now = self.context.clock.now().timestamp_millis();
+            let wait = self.ticks.lock().unwrap_or_else(PoisonError::into_inner).wait(now);
+            tokio::time::sleep(wait).await;
+        }
+        if !step.out.is_empty() {
+            stream.write_all(&step.out).await?;
+            stream.flush().await?;
+        }
+        Ok(())
     }
-    if let Some(delay) = step.delay {
-        tokio::time::sleep(delay).await;
-    }
-    if !step.out.is_empty() {
-        stream.write_all(&step.out).await?;
-        stream.flush().await?;
-    }
-    Ok(())
 }
 
 async fn refuse(

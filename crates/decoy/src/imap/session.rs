@@ -75,6 +75,8 @@ pub struct Step {
     pub facts: Vec<Fact>,
     /// To be waited for before sending.
     pub delay: Option<Duration>,
+    /// A login failed: the answer waits for [`super::auth::Ticks`] too.
+    pub failed: bool,
     /// The connection ends.
     pub close: bool,
 }
