@@ -65,7 +65,8 @@ pub struct HostPersona {
     pub kernel: String,
     /// Family of the network stack: `linux`, `windows`, ...
     pub os_family: String,
-    /// Seconds that the machine had been up when the decoy started.
+    /// Phase of the machine's boots within their period, in seconds: with the clock it gives the time of the last boot, so
+    /// that a restart of the decoy does not set the uptime back.
     pub boot_offset_s: u64,
     /// People with an account on it.
     pub accounts: Vec<Account>,

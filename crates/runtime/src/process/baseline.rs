@@ -39,11 +39,11 @@ pub(super) fn files(plan: &DeckyPlan, now: DateTime<Utc>) -> Vec<FileSpec> {
     let id = catalogue::distro(&persona.distro).map_or(persona.distro.as_str(), |distro| distro.id);
     let hosts =
         format!("127.0.0.1\tlocalhost\n127.0.1.1\t{host}.{domain}\t{host}\n{}\t{host}.{domain}\n", plan.ip());
-    // Some day before the last boot, its own for each machine.
-    let days = plan.seed.child("baseline/installed").range(20..=700);
+    // Some day before the last boot (which is at most 46 days ago), its own for each machine.
+    let days = plan.seed.child("baseline/installed").range(60..=700);
     let installed = now
         - TimeDelta::seconds(i64::try_from(persona.boot_offset_s).unwrap_or(0))
-        - TimeDelta::days(i64::try_from(days).unwrap_or(20));
+        - TimeDelta::days(i64::try_from(days).unwrap_or(60));
     let file = |path: &str, content: String| FileSpec {
         path: path.to_owned(),
         mode: 0o644,
