@@ -98,9 +98,8 @@ pub async fn collect(ctx: Ctx) -> Result<()> {
 /// Ends the sessions whose decoy died before it could tell. A decoy closes a connection after an hour at the latest.
 async fn end_silent(ctx: &Ctx) -> Result<()> {
     let db = ctx.db().await.context("database")?;
-    let producer = ctx.worker().to_string();
     let since = ctx.now() - SILENT;
-    let tell = |sessions: &[Session]| events::ended(sessions, ctx.bus(), ctx.ids().as_ref(), &producer);
+    let tell = |sessions: &[Session]| events::ended(sessions, ctx);
     let ended = db.sessions().end_silent(since, 1000, tell).await?;
     if ended > 0 {
         tracing::info!(ended, "silent sessions ended");
@@ -142,9 +141,7 @@ async fn store(ctx: &Ctx, reader: &Reader, delivered: &[Delivered]) -> Result<()
         }
     }
     let db = ctx.db().await.context("database")?;
-    let producer = ctx.worker().to_string();
-    let outcome =
-        db.ingest(&batch, |facts| events::rows(facts, ctx.bus(), ctx.ids().as_ref(), &producer)).await?;
+    let outcome = db.ingest(&batch, |facts| events::rows(facts, ctx)).await?;
     if outcome.outbox_rows > 0 {
         ctx.outbox().nudge();
     }

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use decnet_bus::{
-    Bus, Topic,
+    Topic,
     payload::{AttackerObserved, AttackerSession, CredentialCaptured, Payload},
 };
-use decnet_core::IdSource;
 use decnet_db::{IngestFacts, NewOutbox, Session};
+use decnet_kit::Ctx;
 
 /// One row for each thing that came to light, in the order of cause: who, what session, which secret, session's end.
-pub fn rows(facts: &IngestFacts, bus: &Bus, ids: &dyn IdSource, producer: &str) -> Vec<NewOutbox> {
+pub fn rows(facts: &IngestFacts, ctx: &Ctx) -> Vec<NewOutbox> {
     let mut rows = Vec::new();
     let mut push = |row: Option<NewOutbox>| rows.extend(row);
     for attacker in &facts.new_attackers {
@@ -21,10 +21,10 @@ pub fn rows(facts: &IngestFacts, bus: &Bus, ids: &dyn IdSource, producer: &str) 
             event_type: attacker.event_type.clone(),
             first_seen: attacker.first_seen,
         };
-        push(row(&Topic::AttackerObserved, &payload, bus, ids, producer));
+        push(row(ctx, &Topic::AttackerObserved, &payload));
     }
     for session in &facts.sessions_started {
-        push(row(&Topic::AttackerSessionStarted, &payload_of(session, false), bus, ids, producer));
+        push(row(ctx, &Topic::AttackerSessionStarted, &payload_of(session, false)));
     }
     for credential in &facts.credentials {
         let payload = CredentialCaptured {
@@ -34,15 +34,15 @@ pub fn rows(facts: &IngestFacts, bus: &Bus, ids: &dyn IdSource, producer: &str) 
             decky: credential.decky.clone(),
             service: credential.service.clone(),
         };
-        push(row(&Topic::CredentialCaptured, &payload, bus, ids, producer));
+        push(row(ctx, &Topic::CredentialCaptured, &payload));
     }
-    rows.extend(ended(&facts.sessions_ended, bus, ids, producer));
+    rows.extend(ended(&facts.sessions_ended, ctx));
     rows
 }
 
 /// One row for each session that ended.
-pub fn ended(sessions: &[Session], bus: &Bus, ids: &dyn IdSource, producer: &str) -> Vec<NewOutbox> {
-    let row = |session| row(&Topic::AttackerSessionEnded, &payload_of(session, true), bus, ids, producer);
+pub fn ended(sessions: &[Session], ctx: &Ctx) -> Vec<NewOutbox> {
+    let row = |session| row(ctx, &Topic::AttackerSessionEnded, &payload_of(session, true));
     sessions.iter().filter_map(row).collect()
 }
 
@@ -58,28 +58,7 @@ fn payload_of(session: &Session, ended: bool) -> AttackerSession {
     }
 }
 
-fn row<P: Payload>(
-    topic: &Topic,
-    payload: &P,
-    bus: &Bus,
-    ids: &dyn IdSource,
-    producer: &str,
-) -> Option<NewOutbox> {
+fn row<P: Payload>(ctx: &Ctx, topic: &Topic, payload: &P) -> Option<NewOutbox> {
     // A payload of ours that cannot be written is a mistake of ours: said aloud, and never a reason to lose the batch.
-    let body = bus
-        .envelope(topic, payload)
-        .map_err(|e| e.to_string())
-        .and_then(|envelope| serde_json::to_string(&envelope).map_err(|e| e.to_string()))
-        .inspect_err(|error| tracing::error!(topic = topic.subject(), error, "an event cannot be written"))
-        .ok()?;
-    let id = ids.next_id();
-    Some(NewOutbox {
-        id,
-        producer: producer.to_owned(),
-        subject: topic.subject(),
-        topic: topic.label(),
-        msg_id: id.to_string(),
-        headers: Vec::new(),
-        body,
-    })
+    ctx.event(topic, payload).inspect_err(|error| tracing::error!(%error, "an event cannot be written")).ok()
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use decnet_bus::{Bus, Worker};
+use decnet_bus::{Bus, PublishError, Topic, Worker, payload::Payload};
 use decnet_core::{Clock, IdSource};
-use decnet_db::Db;
+use decnet_db::{Db, NewOutbox};
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -169,6 +169,11 @@ impl Ctx {
     /// The relay of this worker's outbox rows, started by the first call. Nudge it after each commit that wrote some.
     pub fn outbox(&self) -> &Outbox {
         self.0.outbox.get_or_init(|| outbox::start(self))
+    }
+
+    /// An event as a row of this worker's outbox, for the transaction that changes the state it speaks of.
+    pub fn event<P: Payload>(&self, topic: &Topic, payload: &P) -> Result<NewOutbox, PublishError> {
+        outbox::row(self, topic, payload)
     }
 
     /// Adds the worker's own fields to its heartbeat.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use decnet_bus::{Bus, Pending, PublishError, Topic};
-use decnet_db::{Db, OutboxRow};
+use decnet_bus::{Bus, Pending, PublishError, Topic, payload::Payload};
+use decnet_db::{Db, NewOutbox, OutboxRow};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -35,6 +35,23 @@ impl Outbox {
     pub fn nudge(&self) {
         self.0.now();
     }
+}
+
+/// An event as a row of this worker's outbox, to be written in the transaction that changes the state it speaks of.
+pub(crate) fn row<P: Payload>(ctx: &Ctx, topic: &Topic, payload: &P) -> Result<NewOutbox, PublishError> {
+    let subject = topic.subject();
+    let body = serde_json::to_string(&ctx.bus().envelope(topic, payload)?)
+        .map_err(|error| PublishError::BadPayload { subject: subject.clone(), reason: error.to_string() })?;
+    let id = ctx.next_id();
+    Ok(NewOutbox {
+        id,
+        producer: ctx.worker().to_string(),
+        subject,
+        topic: topic.label(),
+        msg_id: id.to_string(),
+        headers: Vec::new(),
+        body,
+    })
 }
 
 pub(crate) fn start(ctx: &Ctx) -> Outbox {

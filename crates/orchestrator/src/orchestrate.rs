@@ -12,7 +12,7 @@ use decnet_bus::{
     },
 };
 use decnet_core::{DeckyId, FleetSecret, Seed};
-use decnet_db::{Db, NewOrchestratorEvent, NewOutbox, NewSyntheticFile};
+use decnet_db::{Db, NewOrchestratorEvent, NewSyntheticFile};
 use decnet_kit::Ctx;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -187,7 +187,7 @@ impl Life {
         success: bool,
         details: Value,
     ) -> Result<()> {
-        let (now, uuid) = (self.ctx.now(), self.ctx.next_id());
+        let now = self.ctx.now();
         let decky = Token::parse(&dst.to_string())?;
         let topic = match kind {
             "traffic" => Topic::OrchestratorTraffic { host: dst.host.clone(), decky },
@@ -203,17 +203,10 @@ impl Life {
             payload: details.as_object().cloned().unwrap_or_else(Map::new),
             ts: now,
         };
-        let event = NewOutbox {
-            id: uuid,
-            producer: self.ctx.worker().to_string(),
-            subject: topic.subject(),
-            topic: topic.label(),
-            msg_id: uuid.to_string(),
-            headers: Vec::new(),
-            body: serde_json::to_string(&self.ctx.bus().envelope(&topic, &payload)?)?,
-        };
+        // Row and event share their id.
+        let event = self.ctx.event(&topic, &payload)?;
         let row = NewOrchestratorEvent {
-            uuid,
+            uuid: event.id,
             ts: now,
             kind: kind.to_owned(),
             protocol: protocol.to_owned(),

@@ -14,7 +14,6 @@ use decnet_kit::Ctx;
 use decnet_logline::{Record, Severity};
 
 use super::Report;
-use crate::mirror::outbox_row;
 
 /// APP-NAME of the line.
 const APP: &str = "mutator";
@@ -59,7 +58,7 @@ impl Lifecycle {
             trigger: self.trigger.to_owned(),
             actor: Some(actor.clone()),
         };
-        let message = outbox_row(ctx, &topic, &payload)?;
+        let message = ctx.event(&topic, &payload)?;
 
         let mut record = Record::new(ctx.now(), self.decky.as_str(), APP, MSG);
         record.severity = Severity::Notice;

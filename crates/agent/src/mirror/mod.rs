@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use decnet_bus::{Topic, payload};
 use decnet_core::{DeckyId, DeckyName};
 use decnet_db::NewOutbox;
@@ -171,29 +170,10 @@ impl Mirror {
             source: "fleet".to_owned(),
             previous_state: transition.from.map(|state| state.to_string()),
         };
-        outbox_row(&self.ctx, &topic, &payload)
+        Ok(self.ctx.event(&topic, &payload)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A payload as a row of this worker's outbox.
-pub(crate) fn outbox_row<P: payload::Payload>(
-    ctx: &Ctx,
-    topic: &Topic,
-    payload: &P,
-) -> anyhow::Result<NewOutbox> {
-    let body = ctx.bus().envelope(topic, payload)?.to_body().context("an event as JSON")?;
-    let id = ctx.next_id();
-    Ok(NewOutbox {
-        id,
-        producer: ctx.worker().to_string(),
-        subject: topic.subject(),
-        topic: topic.label(),
-        msg_id: id.to_string(),
-        headers: Vec::new(),
-        body: String::from_utf8(body.to_vec())?,
-    })
 }
