@@ -90,7 +90,10 @@ impl Hold {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::{
+        io::Read,
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
@@ -98,10 +101,13 @@ mod tests {
     async fn a_process_is_known_by_more_than_its_number() {
         let config = Path::new("/nowhere/mark-test/config.json");
         let mut child = Command::new("sh")
-            .args(["-c", "read line", "run", "--config", "/nowhere/mark-test/config.json"])
+            .args(["-c", "echo; read line", "run", "--config", "/nowhere/mark-test/config.json"])
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // `spawn` may return before the kernel shows the new command line; once it speaks, it is there.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let mark = Mark::of(child.id()).unwrap();
         assert_eq!(Mark::find(config), Some(mark.clone()));
         let hold = mark.hold(config).unwrap().unwrap();
