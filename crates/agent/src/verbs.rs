@@ -118,6 +118,8 @@ impl Desk {
             services: status.services.into_iter().map(|(slug, state)| (slug, state.to_string())).collect(),
             last_error: status.last_error,
             port_base: status.port_base,
+            plan_hash: status.plan_hash,
+            egress_blocked: status.egress_blocked,
         });
         Ok(InspectReply { deckies: deckies.collect() })
     }

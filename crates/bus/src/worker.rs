@@ -114,8 +114,15 @@ impl Worker {
 
     /// Workers that this release builds. Only these get durable consumers: one that nobody reads would only
     /// look like a worker that hangs.
-    pub const BUILT: &'static [Self] =
-        &[Self::Api, Self::Bus, Self::Collector, Self::Orchestrator, Self::Agent];
+    pub const BUILT: &'static [Self] = &[
+        Self::Api,
+        Self::Bus,
+        Self::Collector,
+        Self::Reconciler,
+        Self::Webhook,
+        Self::Orchestrator,
+        Self::Agent,
+    ];
 
     /// Its name as a token of a subject.
     pub fn token(self) -> Token {

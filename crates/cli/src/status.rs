@@ -185,6 +185,8 @@ mod tests {
             services: BTreeMap::from([("ssh".to_owned(), "running".to_owned())]),
             last_error: None,
             port_base,
+            plan_hash: None,
+            egress_blocked: 0,
         }
     }
 

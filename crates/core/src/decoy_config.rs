@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeckyName, Seed};
+use crate::{DeckyName, Seed, ShellLink};
 
 /// What one decoy process is and serves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct DecoyConfig {
     /// The folder that stands for `/` of the decky.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
+    /// How to reach the container where logins end; `None` where accounts have no shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<ShellLink>,
 }
 
 /// One service of a decoy.

@@ -8,6 +8,7 @@ pub mod decoy_config;
 pub mod ids;
 pub mod names;
 pub mod secret;
+pub mod shell;
 pub mod traffic;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -15,3 +16,4 @@ pub use decoy_config::{Account, DecoyConfig, HostPersona, ServiceEntry};
 pub use ids::{IdSource, SeededIds, SystemIds};
 pub use names::{DeckyId, DeckyName, HostId, NameError};
 pub use secret::{FleetSecret, SecretError, Seed};
+pub use shell::{SessionMark, ShellConfig, ShellLink};

@@ -130,7 +130,7 @@ fn invent(given: Option<&str>, decky: Option<&str>) -> Result<DecoyConfig, Docum
     let decky = DeckyName::parse(decky.unwrap_or("standalone"))?;
     let seed: Seed = root.child("standalone").child(decky.as_str());
     let persona = persona::standalone(&seed.child("persona"));
-    Ok(DecoyConfig { decky, persona, seed, services: Vec::new(), artifacts: None, root: None })
+    Ok(DecoyConfig { decky, persona, seed, services: Vec::new(), artifacts: None, root: None, shell: None })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use decnet_core::DeckyName;
-use decnet_fleet::{DeckyPlan, DeckyState, RuntimeKind, ServiceState};
+use decnet_fleet::{DeckyPlan, DeckyState, HostNetwork, Plan, RuntimeKind, ServiceState};
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -70,6 +70,19 @@ pub struct DeckyStatus {
     pub last_error: Option<String>,
     /// True if it will not come up by itself, so that nobody need wait for it.
     pub hopeless: bool,
+    /// Outbound connection attempts that its containment has dropped since it was started.
+    pub egress_blocked: u64,
+}
+
+/// What a host can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostAbilities {
+    /// The container engine and its version, where one answers.
+    pub engine: Option<String>,
+    /// The LAN of the default route.
+    pub network: Option<HostNetwork>,
+    /// Distributions that there is a shell image for, or that one can be had of.
+    pub shells: Vec<String>,
 }
 
 /// One output of a decky: the lines of its decoy since it was deployed under its name.
@@ -135,6 +148,33 @@ pub struct Probe {
 pub trait HostRuntime: Send + Sync {
     /// Which kind this is.
     fn kind(&self) -> RuntimeKind;
+
+    /// What this host can run, as of now.
+    async fn abilities(&self) -> HostAbilities {
+        HostAbilities::default()
+    }
+
+    /// Which of `addresses` somebody else than a decky of this fleet has, with the hardware address of whoever answered.
+    /// `interface`: the one that deckies are put on; the default route's if absent.
+    async fn survey(
+        &self,
+        _interface: Option<&str>,
+        _addresses: &[IpAddr],
+    ) -> Result<BTreeMap<IpAddr, String>, RuntimeError> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Makes what the deckies of `plan` need and do not have for themselves: images, networks, host links. Checks first
+    /// what would make a deploy fail half-way (names, addresses, parent link, images); an error names the decky where one
+    /// is to blame, and then nothing was changed.
+    async fn prepare(&self, _plan: &Plan) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    /// Removes what no decky of `plan` needs any more: networks, host links, routes. `None`: nothing is deployed.
+    async fn settle(&self, _plan: Option<&Plan>) -> Result<(), RuntimeError> {
+        Ok(())
+    }
 
     /// Brings one decky to its plan. A decky that runs this plan already is left alone. Returns once it is started,
     /// not once it is well: see [`Self::inspect`].

@@ -12,7 +12,7 @@ mod readable;
 
 pub use error::RuntimeError;
 pub use host_runtime::{
-    DeckyStatus, Deployed, FileSpec, HostRuntime, MAX_OUTPUT_LINE, OutputItem, OutputLine, OutputRef,
-    OutputStream, PortChooser, Position, Probe,
+    DeckyStatus, Deployed, FileSpec, HostAbilities, HostRuntime, MAX_OUTPUT_LINE, OutputItem, OutputLine,
+    OutputRef, OutputStream, PortChooser, Position, Probe,
 };
 pub use process::{DEFAULT_PORT_OFFSET, ProcessOptions, ProcessRuntime};

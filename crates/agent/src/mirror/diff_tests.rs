@@ -55,6 +55,7 @@ fn status(text: &str, state: DeckyState, last_error: Option<&str>) -> DeckyStatu
         port_base: 0,
         last_error: last_error.map(str::to_owned),
         hopeless: false,
+        egress_blocked: 0,
     }
 }
 

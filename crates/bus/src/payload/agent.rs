@@ -85,8 +85,60 @@ pub struct InspectRequest {}
 /// What runs on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InspectReply {
-    /// Its deckies.
+    /// Its deckies, those that run and are not deployed included.
     pub deckies: Vec<DeckyInspection>,
+}
+
+/// What is the host, and what can it run?
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRequest {}
+
+/// The host as its agent sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReply {
+    /// What runs deckies here: `docker` or `process`.
+    pub runtime: String,
+    /// The container engine and its version, where one answers.
+    #[serde(default)]
+    pub engine: Option<String>,
+    /// The LAN of the default route.
+    #[serde(default)]
+    pub network: Option<HostLan>,
+    /// Distributions that there is a shell image for, or that one can be had of.
+    #[serde(default)]
+    pub shells: Vec<String>,
+}
+
+/// A LAN that a host is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLan {
+    /// The interface.
+    pub interface: String,
+    /// Its network, `address/bits`.
+    pub subnet: String,
+    /// The gateway.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// The host's own address there.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
+}
+
+/// Which of these addresses does somebody else have?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyRequest {
+    /// The interface that deckies are put on; the default route's if absent.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Addresses that answered, other than this fleet's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyReply {
+    /// Them, with the hardware address of whoever answered.
+    pub taken: BTreeMap<IpAddr, String>,
 }
 
 /// One decky as the runtime sees it.
@@ -105,6 +157,12 @@ pub struct DeckyInspection {
     /// Added to each standard port; not 0 where low ports may not be bound (process runtime without root).
     #[serde(default)]
     pub port_base: u16,
+    /// The plan that it runs, if that is known.
+    #[serde(default)]
+    pub plan_hash: Option<String>,
+    /// Outbound connection attempts that its containment has dropped since it was started.
+    #[serde(default)]
+    pub egress_blocked: u64,
 }
 
 /// Put files into a decky.

@@ -57,6 +57,8 @@ payloads!(
     DeployCommand,
     TeardownCommand,
     InspectRequest,
+    HostRequest,
+    SurveyRequest,
     PutFilesRequest,
     ReadFileRequest,
     ProbeRequest,

@@ -220,11 +220,17 @@ topics! {
         by [Api, Cli] wakes [Agent] reads [];
     /// Remove deckies of a host.
     CmdTeardown { host: HostId } "cmd.teardown.{host}", Command, payload::TeardownCommand,
-        by [Api, Cli] wakes [Agent] reads [];
+        by [Api, Cli, Reconciler] wakes [Agent] reads [];
 
     /// What runs on the host?
     AskInspect { host: HostId } "ask.inspect.{host}", Core, payload::InspectRequest,
         by [Api, Orchestrator, Reconciler, Mutator, Cli] wakes [] reads [Agent];
+    /// What is the host, and what can it run?
+    AskHost { host: HostId } "ask.host.{host}", Core, payload::HostRequest,
+        by [Api, Cli] wakes [] reads [Agent];
+    /// Which addresses are taken on the LAN?
+    AskSurvey { host: HostId } "ask.survey.{host}", Core, payload::SurveyRequest,
+        by [Api, Cli] wakes [] reads [Agent];
     /// Put files into a decky.
     AskPutFiles { host: HostId } "ask.put-files.{host}", Core, payload::PutFilesRequest,
         by [Api, Orchestrator, Canary] wakes [] reads [Agent];
@@ -244,6 +250,9 @@ topics! {
     /// Webhooks were created, changed or deleted.
     NoticeWebhookChanged "notice.webhook.changed" => "system.webhook.subscriptions_changed", Core, payload::Empty,
         by [Api] wakes [] reads [Webhook];
+    /// Something changed about the deckies of a host: whoever compares should look now.
+    NoticeDeckies { host: HostId } "notice.deckies.{host}", Core, payload::Empty,
+        by [Agent] wakes [] reads [Reconciler];
     /// Progress and result of a command.
     NoticeOperation { operation: Token } "notice.operation.{operation}", Core, payload::OperationNotice,
         by [Agent] wakes [] reads [Api, Cli];

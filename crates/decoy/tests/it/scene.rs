@@ -106,6 +106,7 @@ pub(crate) fn document(slugs: &[&str], number: u64) -> DecoyConfig {
         services,
         artifacts: None,
         root: None,
+        shell: None,
     }
 }
 

@@ -186,6 +186,8 @@ pub struct DecoyPlacement {
     pub artifacts: Option<PathBuf>,
     /// Folder that stands for `/`.
     pub root: Option<PathBuf>,
+    /// True if the decky's shell container runs beside it.
+    pub shell: bool,
 }
 
 impl DeckyPlan {
@@ -217,6 +219,7 @@ impl DeckyPlan {
                 .collect(),
             artifacts: placement.artifacts.clone(),
             root: placement.root.clone(),
+            shell: placement.shell.then(|| decnet_core::ShellLink::of(&self.seed)),
         }
     }
 }

@@ -304,8 +304,13 @@ fn the_decoy_gets_its_own_document() {
     );
     assert_eq!(standard.seed, decky.seed);
     let root = Some(PathBuf::from("/tmp/a"));
-    let placement =
-        DecoyPlacement { bind: vec![[127, 0, 0, 1].into()], port_base: 20_000, root, artifacts: None };
+    let placement = DecoyPlacement {
+        bind: vec![[127, 0, 0, 1].into()],
+        port_base: 20_000,
+        root,
+        artifacts: None,
+        shell: false,
+    };
     let moved = decky.decoy_config(&placement);
     assert_eq!(moved.services[0].bind, placement.bind);
     assert_eq!((moved.services[0].port_base, &moved.root), (20_000, &placement.root));

@@ -88,6 +88,10 @@ settings! {
     nats_nkey_file: Option<PathBuf>, "DECNET_NATS_NKEY_FILE", ["bus.nkey-file"], "";
     /// What runs the deckies: `auto`, `docker` or `process`.
     runtime: RuntimeKind, "DECNET_RUNTIME", [], "auto";
+    /// Root file systems for shells, one `<distribution>.tar` each (`decnet images`).
+    images_dir: PathBuf, "DECNET_IMAGES_DIR", [], "{state_dir}/images";
+    /// Whether an engine may pull a distribution's image from its registry where there is no file of it.
+    images_pull: bool, "DECNET_IMAGES_PULL", [], "false";
     /// The address that the API listens on.
     api_host: IpAddr, "DECNET_API_HOST", ["api.host"], "127.0.0.1";
     /// The port that the API listens on.

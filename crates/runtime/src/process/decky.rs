@@ -201,6 +201,7 @@ impl Decky {
             port_base,
             artifacts: Some(artifacts),
             root: Some(self.folder.root()),
+            shell: false,
         };
         let root = Root::open(&self.folder)?;
         for file in baseline::files(&plan, self.host.clock.now()) {

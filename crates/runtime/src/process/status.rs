@@ -42,6 +42,7 @@ pub(super) fn of(decky: &Decky, listening: &Listening, now: DateTime<Utc>) -> De
             port_base: 0,
             last_error: last_error.or_else(|| Some("its record cannot be read: deploy it again".to_owned())),
             hopeless: true,
+            egress_blocked: 0,
         };
     };
     let mut services = BTreeMap::new();
@@ -82,6 +83,7 @@ pub(super) fn of(decky: &Decky, listening: &Listening, now: DateTime<Utc>) -> De
         port_base: deployment.port_base,
         last_error,
         hopeless,
+        egress_blocked: 0,
     }
 }
 

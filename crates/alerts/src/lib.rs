@@ -1,0 +1,1 @@
+//! Webhook subscriptions as data: filters, bodies, signatures, retry schedule.

@@ -1,0 +1,1 @@
+//! The one checked HTTP client for addresses that an operator names.

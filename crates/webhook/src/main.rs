@@ -1,0 +1,3 @@
+//! The webhook worker.
+
+fn main() {}
