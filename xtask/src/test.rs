@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     databases::Databases,
-    setup,
+    engine, images, setup,
     shell::{self, cargo, target},
 };
 
@@ -25,12 +25,15 @@ struct Tally {
 
 pub(crate) fn run(all: bool, filter: Option<&str>) -> Result<()> {
     setup::run(false, all)?;
+    // Tests that need an engine ask for one by ping, and skip where none answers.
+    let static_decoy = if engine::answers() { Some(images::build(images::Profile::Dev)?) } else { None };
     // The end-to-end suite starts the finished binaries, the kit's an example worker.
     shell::run(&mut cargo(["build", "--workspace", "--bins", "--examples", "--quiet"]))?;
     let mut command =
         cargo(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--quiet"]);
     command.args(["--", "--show-output", "--format=pretty"]).args(filter);
     command.env("RUST_BACKTRACE", "0");
+    command.envs(static_decoy.map(|path| (images::VARIABLE, path)));
     let databases = if all { Some(Databases::start()?) } else { None };
     command.envs(databases.iter().flat_map(|d| d.urls().iter().map(|(name, url)| (*name, url.as_str()))));
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
