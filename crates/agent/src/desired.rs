@@ -156,6 +156,7 @@ mod tests {
             detected: None,
             used: &HashSet::new(),
             previous: None,
+            shells: None,
         })
         .unwrap()
     }

@@ -200,6 +200,7 @@ fn make_plan(
         detected: None,
         used: &HashSet::new(),
         previous: before.map(|(_, config)| config),
+        shells: None,
     };
     decnet_fleet::plan(&request).map_err(|errors| BadInput(errors.to_string()).into())
 }

@@ -20,8 +20,8 @@ pub use flags::{FlagError, FlagOptions, from_flags};
 pub use health::{DeckyState, ServiceState, aggregate};
 pub use ini::{IniError, IniErrors};
 pub use plan::{
-    DeckyPlan, DecoyPlacement, HostNetwork, Plan, PlanDiff, PlanError, PlanErrors, PlanRequest, RuntimeKind,
-    plan,
+    DeckyPlan, DecoyPlacement, Draft, HostNetwork, Plan, PlanDiff, PlanError, PlanErrors, PlanRequest,
+    RuntimeKind, fleet_tag, plan,
 };
 pub use spec::{DeckySpec, FleetSpec};
 pub use state::{StateError, StateFile, StateStore};

@@ -166,6 +166,7 @@ impl Home {
             detected: None,
             used: &HashSet::new(),
             previous: state.as_ref().map(|state| &state.config),
+            shells: None,
         })
         .unwrap()
     }

@@ -177,6 +177,7 @@ async fn planned(app: &App, ini_content: String) -> Result<Plan, Failure> {
         detected: None,
         used: &HashSet::new(),
         previous: state.as_ref().map(|state| &state.config),
+        shells: None,
     };
     plan(&request).map_err(|errors| {
         let errors: Vec<_> = errors.0.iter().map(ToString::to_string).collect();

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use decnet_core::{DeckyId, Seed};
 
 use super::{
-    DeckyPlan, Layout, PLAN_SCHEMA, Plan, PlanError, PlanErrors, PlanProblem, PlanRequest, ServicePlan,
-    containers, hash,
+    DeckyPlan, Layout, PLAN_SCHEMA, Plan, PlanError, PlanErrors, PlanProblem, PlanRequest, RuntimeKind,
+    ServicePlan, containers, fleet_tag, hash,
     lan::{self, Lan},
     services::{self, Chosen},
 };
@@ -38,11 +38,14 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
     for decky in wishes.iter().filter(|d| !names.insert(&d.name)) {
         errors.push(about(decky, PlanProblem::DuplicateName));
     }
+    let (chosen, found) = services::choose(request, &mut warnings);
+    errors.extend(found);
     let faces: Vec<Option<Face>> = wishes
         .iter()
+        .zip(&chosen)
         .enumerate()
-        .map(|(index, decky)| {
-            let problems = match Face::of(request, decky, index, &mut warnings) {
+        .map(|(index, (decky, chosen))| {
+            let problems = match Face::of(request, decky, index, chosen.has_login(), &mut warnings) {
                 Ok(face) => return Some(face),
                 Err(problem) => problem,
             };
@@ -50,8 +53,6 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
             None
         })
         .collect();
-    let (chosen, found) = services::choose(request, &mut warnings);
-    errors.extend(found);
     let lan = match Lan::of(request, &mut warnings) {
         Ok(lan) => lan,
         Err(problem) => {
@@ -74,15 +75,17 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanErrors> {
     let deckies = wishes.iter().zip(faces.into_iter().flatten()).zip(chosen).zip(addresses);
     let mut deckies: Vec<DeckyPlan> =
         deckies.map(|(((wish, face), chosen), ip)| drawer.draw(wish, &face, chosen, ip)).collect();
+    let fleet = fleet_tag(&request.secret.seed());
     for decky in &mut deckies {
         decky.plan_hash = hash::plan_hash(decky, &networks);
-        containers::label(decky, request.generation);
+        containers::label(decky, request.generation, &fleet);
     }
     warnings.dedup();
     Ok(Plan {
         schema: PLAN_SCHEMA,
         generation: request.generation,
         host: request.host.clone(),
+        fleet,
         runtime: request.runtime,
         mode: request.spec.mode,
         networks,
@@ -127,6 +130,7 @@ impl Face {
         request: &PlanRequest<'_>,
         decky: &DeckySpec,
         index: usize,
+        has_login: bool,
         warnings: &mut Vec<String>,
     ) -> Result<Self, PlanProblem> {
         let unknown = |slug: &str| PlanProblem::UnknownDistro(slug.chars().take(80).collect());
@@ -137,16 +141,34 @@ impl Face {
                     .ok_or_else(|| PlanProblem::UnknownArchetype(slug.chars().take(80).collect()))?,
             ),
         };
+        let needed = if has_login && request.runtime == RuntimeKind::Docker { request.shells } else { None };
+        let has_image = |slug: &str| needed.is_none_or(|shells| shells.contains(slug));
         let distro = match &decky.distro {
-            DistroChoice::Fixed(slug) => distro(slug).ok_or_else(|| unknown(slug))?,
+            DistroChoice::Fixed(slug) => {
+                let found = distro(slug).ok_or_else(|| unknown(slug))?;
+                if !has_image(slug) {
+                    return Err(PlanProblem::NoShellImage(found.slug.to_owned()));
+                }
+                found
+            }
             DistroChoice::Random => {
-                let picked = plan_node(request, decky).child("distro").pick(distros());
-                picked.ok_or_else(|| unknown("random"))?
+                let all: Vec<&Distro> = distros().iter().filter(|d| has_image(d.slug)).collect();
+                let picked = plan_node(request, decky).child("distro").pick(&all).copied();
+                picked.ok_or_else(|| PlanProblem::NoShellImage("debian".to_owned()))?
             }
             DistroChoice::Rotate => {
-                let list = archetype.map_or_else(Vec::new, |a| a.distros.to_vec());
                 let before = previous(request, decky).map(|d| d.distro.as_str());
-                let list = if list.is_empty() { distros().iter().map(|d| d.slug).collect() } else { list };
+                let suitable = archetype.map_or(&[][..], |a| a.distros);
+                let of =
+                    |slugs: Vec<&'static str>| slugs.into_iter().filter(|s| has_image(s)).collect::<Vec<_>>();
+                let mut list = of(suitable.to_vec());
+                if list.is_empty() {
+                    list = of(distros().iter().map(|d| d.slug).collect());
+                }
+                if list.is_empty() {
+                    let wanted = suitable.first().copied().unwrap_or("debian");
+                    return Err(PlanProblem::NoShellImage(wanted.to_owned()));
+                }
                 // Turning into another distribution because of a new neighbour would be noticed.
                 let slug = before.filter(|slug| list.contains(slug)).unwrap_or(list[index % list.len()]);
                 distro(slug).ok_or_else(|| unknown(slug))?

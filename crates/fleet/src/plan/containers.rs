@@ -116,6 +116,24 @@ pub struct ContainerPlan {
 /// Where a decoy container finds its document.
 pub const CONFIG_PATH: &str = "/etc/decoy.json";
 
+/// What the shell container may: an intruder who is root in it may do to its own files and processes what root may, and the
+/// shell server (process 1) has more than it passes on (`SETPCAP`, to take rights out of reach for good, and those that it
+/// then takes), so that root in the shell may not look into it. Nothing that reaches the host, its devices, its network
+/// settings or other processes' memory: no `SYS_ADMIN`, `SYS_PTRACE`, `NET_ADMIN`, `NET_RAW`, `MKNOD`, `SYS_MODULE`.
+const SHELL_RIGHTS: [&str; 11] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
 /// The containers of a decky, without labels. The first one holds the address.
 pub(super) fn of(
     runtime: RuntimeKind,
@@ -149,13 +167,15 @@ pub(super) fn of(
         ..first.clone()
     };
     let mut containers = vec![first.clone()];
-    let login = services.iter().find(|s| matches!(s.slug.as_str(), "ssh" | "telnet"));
+    // Named after ssh where both are there: one shell serves both.
+    let login =
+        ["ssh", "telnet"].iter().find_map(|slug| services.iter().find(|s| s.slug == *slug && !s.custom));
     if let (RuntimeKind::Docker, Some(login)) = (runtime, login) {
-        // An intruder who is root in here may do to its own files what root may.
-        let rights = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"];
         containers.push(ContainerPlan {
             limits: Limits { memory: 256 * MIB, ..first.limits },
-            cap_add: rights.map(str::to_owned).to_vec(),
+            cap_add: SHELL_RIGHTS.map(str::to_owned).to_vec(),
+            // `su` and `sudo` must work as on the real machine.
+            no_new_privileges: false,
             ..beside(&login.slug, ContainerRole::Shell, Image::Full { distro: config.distro.clone() })
         });
     }
@@ -176,7 +196,7 @@ pub(super) fn of(
 }
 
 /// Puts the labels on, once the hash is known. Everything that is ours is found by label, never by name.
-pub(super) fn label(decky: &mut DeckyPlan, generation: u64) {
+pub(super) fn label(decky: &mut DeckyPlan, generation: u64, fleet: &str) {
     let built_in: Vec<&str> = decky.services.iter().filter(|s| !s.custom).map(|s| s.slug.as_str()).collect();
     let built_in = built_in.join(",");
     for container in &mut decky.containers {
@@ -188,6 +208,7 @@ pub(super) fn label(decky: &mut DeckyPlan, generation: u64) {
             ContainerRole::Shell | ContainerRole::Service => slug.unwrap_or(own),
         };
         let labels = [
+            ("decnet.fleet", fleet),
             ("decnet.fleet.service", "true"),
             ("decnet.fleet.decky", decky.config.name.as_str()),
             ("decnet.fleet.service_name", service),

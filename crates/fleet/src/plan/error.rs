@@ -98,6 +98,11 @@ pub enum PlanProblem {
     /// No such distribution.
     #[error("unknown distribution {0:?}: known are {known}", known = known_distros())]
     UnknownDistro(String),
+    /// No shell image of a distribution on the host.
+    #[error(
+        "it offers a login and there is no shell image of {0} on this host: make one with `decnet images build {0}`, name a distribution that has one, or leave ssh and telnet out"
+    )]
+    NoShellImage(String),
     /// Two services of one decky want one port.
     #[error("services {first} and {second} both listen on {port}: leave one out")]
     PortClash {
@@ -111,6 +116,11 @@ pub enum PlanProblem {
     /// Too few addresses.
     #[error("{0}")]
     Pool(#[from] PoolError),
+    /// Others have one address after the other.
+    #[error(
+        "one chosen address of {0} after the other turns out to be taken: name free ones with ip=, or begin elsewhere with --ip-start"
+    )]
+    CrowdedLan(Ipv4Net),
     /// No LAN known.
     #[error(
         "no subnet: none was named and none was detected; give --subnet and --interface, or net= and interface= in [general]"

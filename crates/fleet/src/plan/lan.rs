@@ -7,7 +7,9 @@ use std::{
 
 use ipnet::Ipv4Net;
 
-use super::{NetworkDriver, NetworkPlan, PlanError, PlanProblem, PlanRequest, RuntimeKind, build::about};
+use super::{
+    NetworkDriver, NetworkPlan, PlanError, PlanProblem, PlanRequest, RuntimeKind, build::about, fleet_tag,
+};
 use crate::addressing::{Pool, host_routes, loopback_range, smallest_range};
 
 /// 127.0.0.0/8.
@@ -15,7 +17,7 @@ const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 
 /// The LAN of a deployment.
 pub(super) struct Lan {
-    name: &'static str,
+    name: String,
     driver: NetworkDriver,
     parent: Option<String>,
     subnet: Ipv4Net,
@@ -47,7 +49,7 @@ impl Lan {
             None => (own, spec.ip_start),
         };
         Ok(Self {
-            name: "decnet_loopback",
+            name: "decnet_loopback".to_owned(),
             driver: NetworkDriver::Loopback,
             parent: Some("lo".to_owned()),
             subnet,
@@ -78,7 +80,9 @@ impl Lan {
         }
         let driver = if spec.ipvlan { NetworkDriver::Ipvlan } else { NetworkDriver::Macvlan };
         let host = detected.and_then(|d| d.address).filter(inside);
-        Ok(Self { name: "decnet_lan", driver, parent, subnet, gateway, host, start: spec.ip_start })
+        // Two fleets of one host must not touch each other's network. 15 characters: also the name of a link.
+        let name = format!("decnet-{}", fleet_tag(&request.secret.seed()));
+        Ok(Self { name, driver, parent, subnet, gateway, host, start: spec.ip_start })
     }
 
     fn pool<'a>(&self, used: &'a HashSet<IpAddr>) -> Pool<'a> {
@@ -88,9 +92,10 @@ impl Lan {
     /// The network to make for deckies at `ips`.
     pub(super) fn network(&self, ips: &[Ipv4Addr]) -> NetworkPlan {
         NetworkPlan {
-            name: self.name.to_owned(),
+            name: self.name.clone(),
             driver: self.driver,
             parent: self.parent.clone(),
+            shim: (self.driver != NetworkDriver::Loopback).then(|| self.name.clone()),
             subnet: self.subnet,
             gateway: self.gateway,
             host_address: self.host,

@@ -6,6 +6,7 @@
 mod build;
 mod containers;
 mod diff;
+mod draft;
 mod error;
 mod hash;
 mod lan;
@@ -15,7 +16,7 @@ mod services;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
     path::PathBuf,
 };
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use build::plan;
 pub use containers::{CONFIG_PATH, ContainerPlan, ContainerRole, Image, Limits, LogLimits, NetworkJoin};
 pub use diff::PlanDiff;
+pub use draft::{Draft, Step};
 pub use error::{AddressProblem, PlanError, PlanErrors, PlanProblem};
 pub use network::{HostNetwork, NetworkDriver, NetworkPlan};
 
@@ -83,6 +85,12 @@ impl Layout {
     }
 }
 
+/// What tells the containers, networks and host links of one fleet from another's on the same host: eight hexadecimal
+/// digits that say nothing of the secret.
+pub fn fleet_tag(fleet: &Seed) -> String {
+    hex::encode(fleet.child("fleet/tag").bytes::<4>())
+}
+
 /// Everything that a plan is a function of.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanRequest<'a> {
@@ -103,6 +111,9 @@ pub struct PlanRequest<'a> {
     /// The deployment that this one replaces: a decky of the same name keeps its address, distribution and drawn services
     /// where the wishes leave them open.
     pub previous: Option<&'a DecnetConfig>,
+    /// Distributions that the host has a shell image for; `None` where nobody knows (a dry run). Deckies with a login get
+    /// one of them where the wishes leave it open. Means nothing to the process runtime.
+    pub shells: Option<&'a BTreeSet<String>>,
 }
 
 /// A whole deployment, ready to be carried out.
@@ -115,6 +126,9 @@ pub struct Plan {
     pub generation: u64,
     /// The host that runs it.
     pub host: HostId,
+    /// [`fleet_tag`]; empty in a plan file of a version that knew none.
+    #[serde(default)]
+    pub fleet: String,
     /// What runs it.
     pub runtime: RuntimeKind,
     /// One host or a swarm.
@@ -188,6 +202,13 @@ pub struct DecoyPlacement {
     pub root: Option<PathBuf>,
     /// True if the decky's shell container runs beside it.
     pub shell: bool,
+}
+
+impl ServicePlan {
+    /// Whether it is a built-in service that offers an interactive login.
+    pub fn is_login(&self) -> bool {
+        !self.custom && matches!(self.slug.as_str(), "ssh" | "telnet")
+    }
 }
 
 impl DeckyPlan {

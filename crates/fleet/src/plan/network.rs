@@ -40,6 +40,9 @@ pub struct NetworkPlan {
     pub driver: NetworkDriver,
     /// The parent interface.
     pub parent: Option<String>,
+    /// The host's own link on it, through which the host reaches its deckies; none on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shim: Option<String>,
     /// The LAN.
     pub subnet: Ipv4Net,
     /// Its gateway.

@@ -27,7 +27,7 @@ pub(super) struct Chosen {
     pub(super) custom: BTreeMap<String, CustomServiceSpec>,
 }
 
-/// The services of every decky, in order, and everything that is wrong with them.
+/// The services of every decky, in order (none where they are wrong), and everything that is wrong with them.
 pub(super) fn choose(request: &PlanRequest<'_>, warnings: &mut Vec<String>) -> (Vec<Chosen>, Vec<PlanError>) {
     let mut errors = Vec::new();
     // A set that a decky keeps is not drawn by a new one either.
@@ -47,6 +47,7 @@ pub(super) fn choose(request: &PlanRequest<'_>, warnings: &mut Vec<String>) -> (
                         let problem =
                             PlanProblem::ArchetypeNotBuilt { archetype: archetype.slug.to_owned(), services };
                         errors.push(about(decky, problem));
+                        chosen.push(Chosen::default());
                         continue;
                     }
                     if !later.is_empty() {
@@ -55,7 +56,10 @@ pub(super) fn choose(request: &PlanRequest<'_>, warnings: &mut Vec<String>) -> (
                     built.iter().map(|s| s.slug.to_owned()).collect()
                 }
                 // An unknown archetype is reported where the face is chosen.
-                None if decky.archetype.is_some() => continue,
+                None if decky.archetype.is_some() => {
+                    chosen.push(Chosen::default());
+                    continue;
+                }
                 None => match kept(request, decky) {
                     Some(kept) => kept,
                     None => random(&plan_node(request, decky).child("services"), &mut drawn),
@@ -79,6 +83,13 @@ pub(super) fn choose(request: &PlanRequest<'_>, warnings: &mut Vec<String>) -> (
         }
     }
     (chosen, errors)
+}
+
+impl Chosen {
+    /// Whether an intruder may get an interactive login, which needs a shell behind it.
+    pub(super) fn has_login(&self) -> bool {
+        self.services.iter().any(ServicePlan::is_login)
+    }
 }
 
 /// The set that the decky drew in the deployment that is replaced.

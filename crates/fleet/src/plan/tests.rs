@@ -14,6 +14,7 @@ struct Bench {
     detected: Option<HostNetwork>,
     used: HashSet<IpAddr>,
     previous: Option<DecnetConfig>,
+    shells: Option<BTreeSet<String>>,
 }
 
 impl Bench {
@@ -26,6 +27,7 @@ impl Bench {
             detected: None,
             used: HashSet::new(),
             previous: None,
+            shells: None,
         }
     }
 
@@ -43,6 +45,7 @@ impl Bench {
             detected: self.detected.as_ref(),
             used: &self.used,
             previous: self.previous.as_ref(),
+            shells: self.shells.as_ref(),
         })
     }
 
@@ -316,7 +319,59 @@ fn the_decoy_gets_its_own_document() {
     assert_eq!((moved.services[0].port_base, &moved.root), (20_000, &placement.root));
 }
 
-/// The shape that the container runtime of the next issue is given.
+/// What the two fleets of one host have apart: tag, network, host link, labels.
+#[test]
+fn two_fleets_of_one_host_share_no_name() {
+    let text = "[general]\nnet=192.0.2.0/24\ngw=192.0.2.1\ninterface=eth0\n[a]\nservices=ssh\n";
+    let (one, two) =
+        (Bench::docker(text), Bench { secret: FleetSecret::from_number(2), ..Bench::docker(text) });
+    let (one, two) = (one.plan(), two.plan());
+    for plan in [&one, &two] {
+        let network = &plan.networks[0];
+        assert_eq!(network.name, format!("decnet-{}", plan.fleet));
+        assert_eq!((network.name.len(), network.shim.as_ref()), (15, Some(&network.name)));
+        assert!(plan.deckies[0].containers.iter().all(|c| c.labels["decnet.fleet"] == plan.fleet));
+    }
+    assert_ne!(one.fleet, two.fleet);
+    assert_eq!(Bench::ini("[a]\n").plan().networks[0].shim, None);
+    // A plan file of the version before.
+    let mut old = serde_json::to_value(&one).unwrap();
+    old.as_object_mut().unwrap().remove("fleet");
+    old["networks"][0].as_object_mut().unwrap().remove("shim");
+    let old: Plan = serde_json::from_value(old).unwrap();
+    assert_eq!((old.fleet.as_str(), old.deckies), ("", one.deckies));
+}
+
+#[test]
+fn a_decky_with_a_login_gets_a_distribution_that_has_a_shell() {
+    let head = "[general]\nnet=192.0.2.0/24\ngw=192.0.2.1\ninterface=eth0\n";
+    let mut bench = Bench::docker(&format!(
+        "{head}[w]\nservices=ssh\narchetype=linux-server\namount=4\n[h]\nservices=http\narchetype=linux-server\namount=4\n"
+    ));
+    let distros = |bench: &Bench| -> Vec<String> {
+        bench.plan().deckies.iter().map(|d| d.config.distro.clone()).collect()
+    };
+    let all = ["debian", "ubuntu22", "rocky9", "fedora", "debian", "ubuntu22", "rocky9", "fedora"];
+    assert_eq!(distros(&bench), all, "nothing known");
+    bench.shells = Some(BTreeSet::from(["debian".into(), "rocky9".into(), "kali".into()]));
+    assert_eq!(distros(&bench)[..4], ["debian", "rocky9", "debian", "rocky9"]);
+    assert_eq!(distros(&bench)[4..], all[4..], "without a login any will do");
+    bench.shells = Some(BTreeSet::from(["kali".into()]));
+    assert_eq!(distros(&bench)[..4], ["kali"; 4], "better than none");
+    bench.spec.deckies[0].distro = crate::spec::DistroChoice::Fixed("debian".into());
+    bench.spec.deckies[1].distro = crate::spec::DistroChoice::Random;
+    assert!(
+        bench.errors().starts_with("line 5 [w-01]: it offers a login and there is no shell image of debian")
+            && bench.errors().contains("`decnet images build debian`"),
+        "{}",
+        bench.errors()
+    );
+    bench.runtime = RuntimeKind::Process;
+    bench.spec.subnet = None;
+    assert!(bench.try_plan().is_ok(), "the process runtime has no shells");
+}
+
+/// The shape that the container runtime is given.
 #[test]
 fn containers_by_layout() {
     let text = "[general]\nnet=10.0.0.0/24\ngw=10.0.0.1\ninterface=eth0\n[a]\nservices=redis\n[b]\nservices=ssh,http,my_own\n[custom-my_own]\nbinary=reg/x:1\nexec=/x --y\nports=8080\n";
@@ -335,7 +390,17 @@ fn containers_by_layout() {
     let shell = &decky.containers[1];
     assert_eq!(shell.network, NetworkJoin::SharedWith { container: "b".into() });
     assert_eq!(shell.image, Image::Full { distro: decky.config.distro.clone() });
-    assert_eq!(shell.limits.memory, 256 << 20);
+    assert_eq!(shell.limits, Limits { memory: 256 << 20, nano_cpus: 500_000_000, pids: 256 });
+    assert_eq!(decky.containers[0].limits.memory, 64 << 20);
+    assert_eq!(
+        (decky.containers[0].cap_add.as_slice(), decky.containers[0].no_new_privileges),
+        (&["NET_BIND_SERVICE".to_owned()][..], true)
+    );
+    assert!(!shell.no_new_privileges, "su and sudo work");
+    for never in ["NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "MKNOD", "SYS_MODULE", "DAC_READ_SEARCH"]
+    {
+        assert!(!shell.cap_add.iter().any(|right| right == never), "{never}");
+    }
     let decoy = decky.decoy_config(&DecoyPlacement::default());
     assert_eq!(decoy.services.len(), 2, "an image of the operator is not the decoy's affair");
 

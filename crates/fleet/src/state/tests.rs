@@ -69,6 +69,7 @@ fn a_plan(generation: u64, deckies: &str) -> Plan {
         detected: None,
         used: &std::collections::HashSet::new(),
         previous: None,
+        shells: None,
     })
     .unwrap()
 }

@@ -94,6 +94,7 @@ impl Bench {
             detected: None,
             used: &std::collections::HashSet::new(),
             previous: None,
+            shells: None,
         })
         .unwrap()
     }
