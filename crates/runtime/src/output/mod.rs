@@ -20,7 +20,7 @@ use std::{
 };
 
 use decnet_core::{DeckyName, IdSource};
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -83,8 +83,24 @@ pub(crate) struct Output {
 
 #[derive(Debug)]
 struct Place {
-    folder: PathBuf,
+    files: Files,
     about: About,
+}
+
+/// Where the two files of an output are.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    /// The lines.
+    pub(crate) lines: PathBuf,
+    /// What is known about them.
+    pub(crate) about: PathBuf,
+}
+
+impl Files {
+    /// Both in one folder.
+    pub(crate) fn within(folder: &Path) -> Self {
+        Self { lines: folder.join(LINES), about: folder.join(ABOUT) }
+    }
 }
 
 impl Output {
@@ -95,16 +111,32 @@ impl Output {
         ids: &dyn IdSource,
         watcher: Option<&Watcher>,
     ) -> Result<Self, RuntimeError> {
-        let path = folder.join(LINES);
+        Self::open_at(Files::within(folder), decky, ids, watcher)
+    }
+
+    /// The output of these files, made if there is none. The folder of the lines may be an intruder's to write: a link or
+    /// something else than a file in their place is refused, since it could lead anywhere on the host.
+    pub(crate) fn open_at(
+        files: Files,
+        decky: &DeckyName,
+        ids: &dyn IdSource,
+        watcher: Option<&Watcher>,
+    ) -> Result<Self, RuntimeError> {
+        let path = &files.lines;
+        let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = File::options()
             .read(true)
             .append(true)
             .create(true)
             .mode(0o600)
-            .open(&path)
-            .map_err(io_error("open", &path))?;
-        let meta = file.metadata().map_err(io_error("examine", &path))?;
-        let known = read_record::<About>(&folder.join(ABOUT))?
+            .custom_flags(careful.bits().cast_signed())
+            .open(path)
+            .map_err(io_error("open", path))?;
+        let meta = file.metadata().map_err(io_error("examine", path))?;
+        if !meta.is_file() {
+            return Err(io_error("open", path)(io::Error::other("it is no regular file")));
+        }
+        let known = read_record::<About>(&files.about)?
             .filter(|about| about.inode == meta.ino() && about.released.offset <= meta.len());
         let about = if let Some(known) = known {
             known
@@ -112,29 +144,29 @@ impl Output {
             let source = ids.next_id().simple().to_string();
             let released = Position::default();
             let about = About { decky: decky.clone(), source, inode: meta.ino(), released };
-            write_record(&folder.join(ABOUT), &about)?;
+            write_record(&files.about, &about)?;
             about
         };
         let signal = Arc::new(Signal::default());
         if let Some(watcher) = watcher {
-            signal.watched.store(watcher.add(&path, &signal), Ordering::Relaxed);
+            signal.watched.store(watcher.add(path, &signal), Ordering::Relaxed);
         }
         Ok(Self {
             decky: about.decky.clone(),
             source: about.source.as_str().into(),
             file: Arc::new(file),
             signal,
-            place: Mutex::new(Place { folder: folder.to_owned(), about }),
+            place: Mutex::new(Place { files, about }),
         })
     }
 
-    /// The output of a removed decky in `folder`; `None` if there is none.
-    pub(crate) fn open_ended(folder: &Path, ids: &dyn IdSource) -> Result<Option<Self>, RuntimeError> {
-        let Some(about) = read_record::<About>(&folder.join(ABOUT))? else { return Ok(None) };
-        if !folder.join(LINES).exists() {
+    /// The output of a removed decky in these files; `None` if there is none.
+    pub(crate) fn open_ended(files: Files, ids: &dyn IdSource) -> Result<Option<Self>, RuntimeError> {
+        let Some(about) = read_record::<About>(&files.about)? else { return Ok(None) };
+        if !files.lines.exists() {
             return Ok(None);
         }
-        let output = Self::open(folder, &about.decky, ids, None)?;
+        let output = Self::open_at(files, &about.decky, ids, None)?;
         output.signal.ended.store(true, Ordering::Release);
         Ok(Some(output))
     }
@@ -172,9 +204,9 @@ impl Output {
         Ok(())
     }
 
-    /// The output goes to `folder` with its files (already moved there) and nothing more is written.
-    pub(crate) fn end_in(&self, folder: PathBuf) {
-        self.lock().folder = folder;
+    /// Its files are these from now on (already moved there) and nothing more is written.
+    pub(crate) fn end_in(&self, files: Files) {
+        self.lock().files = files;
         self.signal.ended.store(true, Ordering::Release);
         self.signal.changed.notify_one();
     }
@@ -186,14 +218,14 @@ impl Output {
         if upto.offset < before.offset.saturating_add(RELEASE_STEP) {
             return Ok(());
         }
-        let path = place.folder.join(LINES);
+        let path = place.files.lines.clone();
         let len = self.file.metadata().map_err(io_error("examine", &path))?.len();
         if upto.offset > len {
             return Err(RuntimeError::Internal(format!("released {} of {len} bytes", upto.offset)));
         }
         // The record first: what it calls released may still be there, never the other way round.
         let about = About { released: upto, ..place.about.clone() };
-        write_record(&place.folder.join(ABOUT), &about)?;
+        write_record(&place.files.about, &about)?;
         place.about = about;
         let start = before.offset - before.offset % BLOCK;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
@@ -204,14 +236,32 @@ impl Output {
         }
     }
 
-    /// Deletes the folder of an ended output. Blocks.
-    pub(crate) fn delete(&self) -> Result<(), RuntimeError> {
-        let folder = self.lock().folder.clone();
-        fs::remove_dir_all(&folder).map_err(io_error("delete", folder))
+    /// Deletes the files of an ended output, and their folders up to `base` where nothing else is in them. Blocks.
+    pub(crate) fn delete(&self, base: &Path) -> Result<(), RuntimeError> {
+        let Files { lines, about } = self.lock().files.clone();
+        for path in [&lines, &about] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error("delete", path)(error));
+                }
+                _ => {}
+            }
+        }
+        for path in [&lines, &about] {
+            let above =
+                path.ancestors().skip(1).take_while(|folder| *folder != base && folder.starts_with(base));
+            for folder in above {
+                // Not empty: the decky's other output is still there.
+                if fs::remove_dir(folder).is_err() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn path(&self) -> PathBuf {
-        self.lock().folder.join(LINES)
+        self.lock().files.lines.clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Place> {

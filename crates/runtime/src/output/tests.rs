@@ -22,7 +22,7 @@ fn write(output: &Output, bytes: &[u8]) {
 }
 
 fn end(output: &Output, folder: &Path) {
-    output.end_in(folder.to_owned());
+    output.end_in(Files::within(folder));
 }
 
 async fn next(tail: &mut Tail) -> Option<OutputItem> {

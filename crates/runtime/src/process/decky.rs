@@ -27,7 +27,7 @@ use super::{
 use crate::{
     Deployed, RuntimeError,
     error::{blocking, io_error},
-    output::{Output, Watcher},
+    output::{Files, Output, Watcher},
 };
 
 /// What all deckies of a runtime share.
@@ -231,7 +231,7 @@ impl Decky {
                 folder::make(parent)?;
             }
             std::fs::rename(decky.folder.path(), &kept).map_err(io_error("move", decky.folder.path()))?;
-            decky.output.end_in(kept.clone());
+            decky.output.end_in(Files::within(&kept));
             clear_all_but_output(&kept)
         })
         .await?;

@@ -249,7 +249,8 @@ impl HostRuntime for ProcessRuntime {
 
     async fn discard(&self, output: &OutputRef) -> Result<(), RuntimeError> {
         let Some(known) = self.lock_ended().get(&output.source).cloned() else { return Ok(()) };
-        blocking(move || known.delete()).await?;
+        let base = removed(&self.host.base);
+        blocking(move || known.delete(&base)).await?;
         self.lock_ended().remove(&output.source);
         self.changed();
         Ok(())

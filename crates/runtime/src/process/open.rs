@@ -18,7 +18,7 @@ use super::{
 use crate::{
     HostRuntime, RuntimeError,
     error::{blocking, io_error},
-    output::{Output, Watcher},
+    output::{Files, Output, Watcher},
 };
 
 impl ProcessRuntime {
@@ -72,7 +72,7 @@ impl ProcessRuntime {
             let entries = std::fs::read_dir(&folder).map_err(io_error("list", &folder))?;
             let mut outputs = Vec::new();
             for entry in entries.flatten() {
-                match Output::open_ended(&entry.path(), &*host.ids)? {
+                match Output::open_ended(Files::within(&entry.path()), &*host.ids)? {
                     Some(output) => {
                         clear_all_but_output(&entry.path())?;
                         outputs.push(Arc::new(output));
