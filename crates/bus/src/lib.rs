@@ -19,8 +19,10 @@ mod config;
 mod consumer;
 mod envelope;
 mod error;
+mod keys;
 mod memory;
 mod nats;
+mod permissions;
 mod provision;
 mod request;
 mod ring;
@@ -38,7 +40,9 @@ pub use self::{
     consumer::{Consumer, Delivered},
     envelope::{Envelope, EnvelopeError, VERSION, epoch_seconds},
     error::{AckError, ConnectError, FetchError, ProvisionError, PublishError, RequestError},
+    keys::{KeyError, KeyFolder},
     memory::MemoryHub,
+    permissions::{Permissions, holders, listens, render_accounts},
     provision::{Provisioning, provision, provision_with},
     request::{Request, Requests},
     ring::CAPACITY as SUBSCRIPTION_CAPACITY,
@@ -48,5 +52,5 @@ pub use self::{
     token::{MAX_TOKEN, Token, TokenError},
     topic::{Delivery, Field, ROOT, Topic, TopicError, TopicFilter, TopicKind, TopicSpec},
     wire::{Origin, Stored},
-    worker::Worker,
+    worker::{Grant, Place, Stage, Worker, WorkerSpec},
 };

@@ -1,4 +1,4 @@
-//! The configuration file of a nats-server that we start: loopback, a token, JetStream below our own folder.
+//! The configuration file of a nats-server: loopback, a key or a token for each client, JetStream below our own folder.
 
 use std::{
     fs,
@@ -11,15 +11,67 @@ use crate::streams::{FULL_STORAGE, LEAST_STORAGE};
 
 /// Largest message, as the envelope's and ingest's limits assume.
 const MAX_PAYLOAD: usize = 1024 * 1024;
+/// For the streams in memory.
+const MAX_MEMORY: usize = 64 * 1024 * 1024;
 const FILE_LIMIT: &str = "max_file_store:";
 
 pub(super) struct Settings<'a> {
     pub(super) dir: &'a Path,
     /// `None`: the server picks one and says which in a file of this folder.
     pub(super) port: Option<u16>,
-    pub(super) token: &'a str,
+    pub(super) access: &'a Access,
     pub(super) sync_always: bool,
     pub(super) max_storage: Option<u64>,
+}
+
+/// Who is let in.
+#[derive(Debug, Clone)]
+pub(super) enum Access {
+    /// Whoever shows this token may do everything: for tests.
+    Token(String),
+    /// The configuration's accounts, each user with a key and rights of its own.
+    Accounts(String),
+}
+
+/// The configuration of a broker that a service manager runs: fixed places, no limit but the streams' own.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceConfig<'a> {
+    /// Port on 127.0.0.1.
+    pub port: u16,
+    /// The folder of the streams.
+    pub store: &'a Path,
+    /// The accounts, as [`crate::render_accounts`] writes them.
+    pub accounts: &'a str,
+    /// Most bytes for streams; `None` leaves it to the server.
+    pub max_storage: Option<u64>,
+}
+
+impl ServiceConfig<'_> {
+    /// The file's text. It holds no secret: public keys only.
+    pub fn render(&self) -> io::Result<String> {
+        let limit = self.max_storage.map_or_else(String::new, |limit| format!("  {FILE_LIMIT} {limit}\n"));
+        Ok(format!(
+            "# Written by decnet: changes here are lost at the next `decnet init`.\n\
+             server_name: \"decnet\"\n\
+             host: \"127.0.0.1\"\n\
+             port: {port}\n\
+             max_payload: {MAX_PAYLOAD}\n\
+             jetstream {{\n  \
+               store_dir: {store}\n  \
+               max_memory_store: {MAX_MEMORY}\n  \
+               sync_interval: always\n\
+             {limit}}}\n\
+             {accounts}",
+            port = self.port,
+            store = quoted(self.store)?,
+            accounts = self.accounts,
+        ))
+    }
+}
+
+fn quoted(path: &Path) -> io::Result<String> {
+    let text = path.to_str().ok_or_else(|| io::Error::other(format!("{} is not UTF-8", path.display())))?;
+    serde_json::to_string(text).map_err(io::Error::other)
 }
 
 /// Makes the folder, for us alone.
@@ -27,7 +79,7 @@ pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Writes the file (mode 0600: it holds the token) in one step.
+/// Writes the file (mode 0600: it may hold a token) in one step.
 pub(super) fn write(path: &Path, settings: &Settings<'_>) -> io::Result<()> {
     let before = fs::read_to_string(path).unwrap_or_default();
     let limit = settings.max_storage.map_or_else(|| storage_limit(settings.dir, &before), Ok)?;
@@ -52,13 +104,14 @@ fn storage_limit(dir: &Path, before: &str) -> io::Result<u64> {
 }
 
 fn render(settings: &Settings<'_>, limit: u64) -> io::Result<String> {
-    let quoted = |path: &Path| {
-        let text =
-            path.to_str().ok_or_else(|| io::Error::other(format!("{} is not UTF-8", path.display())))?;
-        serde_json::to_string(text).map_err(io::Error::other)
-    };
     let (dir, store) = (quoted(settings.dir)?, quoted(&settings.dir.join("jetstream"))?);
-    let token = serde_json::to_string(settings.token).map_err(io::Error::other)?;
+    let access = match settings.access {
+        Access::Token(token) => {
+            let token = serde_json::to_string(token).map_err(io::Error::other)?;
+            format!("authorization {{ token: {token} }}\n")
+        }
+        Access::Accounts(accounts) => accounts.clone(),
+    };
     let port = settings.port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
     let sync = if settings.sync_always { "  sync_interval: always\n" } else { "" };
     Ok(format!(
@@ -69,14 +122,13 @@ fn render(settings: &Settings<'_>, limit: u64) -> io::Result<String> {
          ports_file_dir: {dir}\n\
          pid_file: {pid}\n\
          max_payload: {MAX_PAYLOAD}\n\
-         authorization {{ token: {token} }}\n\
          jetstream {{\n  \
            store_dir: {store}\n  \
-           max_memory_store: {memory}\n  \
+           max_memory_store: {MAX_MEMORY}\n  \
            {FILE_LIMIT} {limit}\n\
-         {sync}}}\n",
+         {sync}}}\n\
+         {access}",
         pid = quoted(&settings.dir.join("nats-server.pid"))?,
-        memory = 64 * 1024 * 1024,
     ))
 }
 
@@ -90,10 +142,11 @@ mod tests {
     fn the_file_is_private_and_a_promise_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nats.conf");
+        let access = Access::Token("to\"ken".to_owned());
         let settings = |max_storage| Settings {
             dir: folder.path(),
             port: None,
-            token: "to\"ken",
+            access: &access,
             sync_always: true,
             max_storage,
         };

@@ -50,6 +50,9 @@ pub enum ServerError {
         /// What happened.
         source: io::Error,
     },
+    /// A worker's key cannot be used.
+    #[error(transparent)]
+    Key(#[from] crate::KeyError),
     /// It ended while starting.
     #[error("nats-server ended at its start ({reason}): see {log}")]
     Died {

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use decnet_core::FleetSecret;
+use decnet_core::{FleetSecret, HostId};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -24,11 +24,13 @@ use tokio::{
 };
 use tracing::{info, warn};
 
+use self::config::Access;
 pub use self::{
+    config::ServiceConfig,
     error::ServerError,
     find::{MIN_VERSION, Version, check, find},
 };
-use crate::BusConfig;
+use crate::{BusConfig, KeyFolder, Worker, permissions::render_accounts};
 
 /// How long a server may take to recover its streams and listen.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -44,7 +46,9 @@ pub struct ServerConfig {
     pub dir: PathBuf,
     /// Port on 127.0.0.1; 0 lets the server pick a free one.
     pub port: u16,
-    /// The token that clients show; `None` keeps a random one in `dir`.
+    /// A key for each worker, with the rights of the subject table, kept in `dir`/keys. Without, one token opens everything.
+    pub keys_for: Option<HostId>,
+    /// The token that clients show where there are no keys; `None` keeps a random one in `dir`.
     pub token: Option<String>,
     /// Write through at every message: nothing is lost by a power cut, and it is slower.
     pub sync_always: bool,
@@ -55,7 +59,26 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// A server on a free port that keeps everything in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { binary: None, dir: dir.into(), port: 0, token: None, sync_always: false, max_storage: None }
+        Self {
+            binary: None,
+            dir: dir.into(),
+            port: 0,
+            keys_for: None,
+            token: None,
+            sync_always: false,
+            max_storage: None,
+        }
+    }
+
+    /// The same with a key for each worker of `host`.
+    #[must_use]
+    pub fn with_keys(self, host: HostId) -> Self {
+        Self { keys_for: Some(host), ..self }
+    }
+
+    /// Where the keys are.
+    pub fn keys(&self) -> KeyFolder {
+        KeyFolder::new(self.dir.join("keys"))
     }
 }
 
@@ -64,7 +87,7 @@ impl ServerConfig {
 pub struct Server {
     binary: PathBuf,
     config: ServerConfig,
-    token: String,
+    access: Access,
     port: u16,
     child: Child,
 }
@@ -81,17 +104,17 @@ impl Server {
         };
         let folder = |source| ServerError::Folder { path: config.dir.clone(), source };
         config::make_dir(&config.dir).map_err(folder)?;
-        let token = match &config.token {
-            Some(token) => token.clone(),
-            None => FleetSecret::load_or_create(&config.dir.join("token.secret"))
-                .map_err(|error| folder(io::Error::other(error.to_string())))?
-                .seed()
-                .child("nats-token")
-                .to_hex(),
+        let access = match (&config.keys_for, &config.token) {
+            (Some(host), _) => {
+                let users = config.keys().load_or_create()?;
+                Access::Accounts(render_accounts(&users, host))
+            }
+            (None, Some(token)) => Access::Token(token.clone()),
+            (None, None) => Access::Token(own_token(&config.dir).map_err(folder)?),
         };
-        let (child, port) = launch(&binary, &config, &token, config.port).await?;
+        let (child, port) = launch(&binary, &config, &access, config.port).await?;
         info!(port, dir = %config.dir.display(), "the broker runs");
-        Ok(Self { binary, config, token, port, child })
+        Ok(Self { binary, config, access, port, child })
     }
 
     /// Where clients connect.
@@ -99,14 +122,27 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// The token that clients show.
+    /// The token that clients show; empty where each has a key.
     pub fn token(&self) -> &str {
-        &self.token
+        match &self.access {
+            Access::Token(token) => token,
+            Access::Accounts(_) => "",
+        }
     }
 
-    /// Settings of a client of this server.
+    /// Settings of a client of this server that may do everything: only with a token.
     pub fn bus_config(&self) -> BusConfig {
-        BusConfig::nats(self.url()).with_token(&self.token)
+        BusConfig::nats(self.url()).with_token(self.token())
+    }
+
+    /// Settings of `holder`, whose rights are those of its key where the server has keys.
+    pub fn bus_config_of(&self, holder: Worker) -> BusConfig {
+        match &self.access {
+            Access::Token(_) => self.bus_config(),
+            Access::Accounts(_) => {
+                BusConfig { nkey_file: Some(self.config.keys().file(holder)), ..BusConfig::nats(self.url()) }
+            }
+        }
     }
 
     /// Its port.
@@ -153,10 +189,17 @@ impl Server {
     /// Starts it again after its end, on the same port and with the same streams.
     pub async fn restart(&mut self) -> Result<(), ServerError> {
         self.stop().await;
-        (self.child, _) = launch(&self.binary, &self.config, &self.token, self.port).await?;
+        (self.child, _) = launch(&self.binary, &self.config, &self.access, self.port).await?;
         info!(port = self.port, "the broker runs again");
         Ok(())
     }
+}
+
+/// A random token that stays the same in this folder.
+fn own_token(dir: &Path) -> io::Result<String> {
+    let secret = FleetSecret::load_or_create(&dir.join("token.secret"))
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(secret.seed().child("nats-token").to_hex())
 }
 
 fn log_path(dir: &Path) -> PathBuf {
@@ -166,7 +209,7 @@ fn log_path(dir: &Path) -> PathBuf {
 async fn launch(
     binary: &Path,
     config: &ServerConfig,
-    token: &str,
+    access: &Access,
     port: u16,
 ) -> Result<(Child, u16), ServerError> {
     let dir = &config.dir;
@@ -179,7 +222,7 @@ async fn launch(
     let settings = config::Settings {
         dir,
         port: given,
-        token,
+        access,
         sync_always: config.sync_always,
         max_storage: config.max_storage,
     };

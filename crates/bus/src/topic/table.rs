@@ -207,7 +207,7 @@ topics! {
         wakes [] reads [Api, Webhook];
     /// Order to a worker; answered.
     SystemControl { host: HostId, worker: Token } "system.{host}.{worker}.control", Core, payload::Control,
-        by [Api] wakes []
+        by [Api, Cli] wakes []
         reads [Api, Bus, Collector, Profiler, Sniffer, Prober, Mutator, Reconciler, ReuseCorrelator, Enrich, Clusterer,
             CampaignClusterer, Webhook, Orchestrator, Agent, Forwarder, Updater, Canary];
 
@@ -220,7 +220,7 @@ topics! {
         by [Api, Cli] wakes [Agent] reads [];
     /// Remove deckies of a host.
     CmdTeardown { host: HostId } "cmd.teardown.{host}", Command, payload::TeardownCommand,
-        by [Api, Cli, Reconciler] wakes [Agent] reads [];
+        by [Api, Cli] wakes [Agent] reads [];
 
     /// What runs on the host?
     AskInspect { host: HostId } "ask.inspect.{host}", Core, payload::InspectRequest,

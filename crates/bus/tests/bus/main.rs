@@ -5,4 +5,5 @@
 mod broker;
 mod incidents;
 mod net;
+mod rights;
 mod twin;
