@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     auth::{Accounts, LoginLimiter, Passwords, Tokens, key},
     cache::ReadCaches,
+    evidence::Evidence,
     limits,
     live::{Hub, Slots},
     problem::{Failure, Problem},
@@ -33,6 +34,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The fleet's state file.
     pub state_file: PathBuf,
+    /// Captured files and recorded terminals.
+    pub artifacts_root: PathBuf,
     /// The fleet secret, read when a deployment is planned.
     pub secret_file: PathBuf,
     /// What runs the deckies.
@@ -74,6 +77,7 @@ impl Config {
             host: settings.host.clone(),
             state_dir: settings.state_dir.clone(),
             state_file: settings.state_file.clone(),
+            artifacts_root: settings.artifacts_root.clone(),
             secret_file: settings.secret_file.clone(),
             runtime: settings.runtime,
             admin_user: settings.admin_user.clone(),
@@ -137,6 +141,7 @@ struct Inner {
     systemd: Systemd,
     hub: Hub,
     slots: Slots,
+    evidence: Evidence,
     requests: Arc<Semaphore>,
 }
 
@@ -160,6 +165,7 @@ impl App {
             systemd: Systemd::new(),
             hub: Hub::new(ids.next_id()),
             slots: Slots::new(config.sse_max_per_user),
+            evidence: Evidence::new(&config.artifacts_root),
             requests: Arc::new(Semaphore::new(limits::AT_ONCE)),
             parts,
         })))
@@ -237,6 +243,10 @@ impl App {
 
     pub(crate) fn slots(&self) -> &Slots {
         &self.0.slots
+    }
+
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.0.evidence
     }
 
     pub(crate) fn requests(&self) -> &Arc<Semaphore> {

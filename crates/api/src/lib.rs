@@ -10,6 +10,7 @@
 pub mod app;
 pub mod auth;
 mod cache;
+mod evidence;
 pub mod extract;
 pub mod limits;
 pub mod live;

@@ -175,7 +175,15 @@ mod tests {
             registry.signs(&bus).into_iter().map(|sign| (sign.worker.as_str(), sign.status)).collect();
         assert_eq!(
             rows,
-            [("api", Ok), ("bus", Unknown), ("collector", Unknown), ("orchestrator", Ok), ("agent", Ok)]
+            [
+                ("api", Ok),
+                ("bus", Unknown),
+                ("collector", Unknown),
+                ("reconciler", Unknown),
+                ("webhook", Unknown),
+                ("orchestrator", Ok),
+                ("agent", Ok)
+            ]
         );
         let agent = registry.signs(&bus).pop().unwrap();
         assert_eq!(agent.extra.get("pid"), Some(&Value::from(7)));

@@ -18,8 +18,8 @@ use crate::{
     problem::{FieldError, Problem},
     route::{operations_of, security_schemes},
     routes::{
-        attackers, auth, credentials, deckies, deploy, health, logs, orchestrator, sessions, stats, stream,
-        users, workers,
+        artifacts, attackers, auth, credentials, deckies, deploy, health, logs, orchestrator, sessions,
+        stats, stream, transcripts, users, workers,
     },
 };
 
@@ -72,6 +72,8 @@ fn prompt() -> OpenApiRouter<App> {
         .routes(operation!(workers::stop_worker))
         .routes(operation!(health::health))
         .routes(operation!(stream::stream))
+        .routes(operation!(artifacts::get_artifact))
+        .routes(operation!(transcripts::get_transcript))
 }
 
 /// Operations that may take longer and have bounds of their own.

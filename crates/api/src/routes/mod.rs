@@ -1,5 +1,6 @@
 //! The operations, one file per subject. Each handler names its role first; see [`crate::route`].
 
+pub mod artifacts;
 pub mod attackers;
 pub mod auth;
 pub mod credentials;
@@ -12,5 +13,6 @@ pub mod page;
 pub mod sessions;
 pub mod stats;
 pub mod stream;
+pub mod transcripts;
 pub mod users;
 pub mod workers;

@@ -9,6 +9,7 @@
 mod auth;
 mod degraded;
 mod document;
+mod evidence;
 mod lists;
 mod roles;
 mod stream;

@@ -46,7 +46,7 @@ async fn beats_show_and_grow_stale_by_the_clock() {
     .await;
     let names: Vec<_> =
         panel["workers"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["api", "bus", "collector", "orchestrator", "agent"]);
+    assert_eq!(names, ["api", "bus", "collector", "reconciler", "webhook", "orchestrator", "agent"]);
     assert_eq!(panel["bus_connected"], true);
     assert_eq!(row(&panel, "collector")["extra"], json!({"version": "1.2.3"}));
     assert_eq!((&row(&panel, "api")["status"], &row(&panel, "bus")["status"]), (&json!("ok"), &json!("ok")));

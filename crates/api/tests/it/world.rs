@@ -61,6 +61,7 @@ pub(crate) fn config(dir: &std::path::Path, options: &Options) -> Config {
         host: HostId::default(),
         state_dir: dir.to_owned(),
         state_file: dir.join("decnet-state.json"),
+        artifacts_root: dir.join("artifacts"),
         secret_file: dir.join("fleet.secret"),
         runtime: RuntimeKind::Process,
         admin_user: "admin".to_owned(),
