@@ -1,5 +1,5 @@
 //! What a fleet is: the catalogue, the operator's wishes (INI or flags), addressing, the plan of a deployment,
-//! the state file, and the rules that turn what runs into one state per decky.
+//! the state file, and the rules that turn what runs into one state per decky and into the rows of the mirror.
 //!
 //! A plan is a pure function of its request: no clock, no randomness of the machine, no network. The only I/O is
 //! the state file ([`state`]). Starting containers or processes is the runtime's affair, not ours.
@@ -12,6 +12,7 @@ pub mod health;
 pub mod ini;
 pub mod persona;
 pub mod plan;
+pub mod reconcile;
 pub mod spec;
 pub mod state;
 
