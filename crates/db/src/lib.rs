@@ -42,7 +42,10 @@ pub use connection::{Db, DbOptions};
 pub use credentials::{Credential, CredentialQuery, Credentials};
 pub use decnet_migrations::SchemaError;
 pub use error::DbError;
-pub use fleet::{DeckySource, DeckyState, Fleet, FleetChange, FleetDecky, NewFleetDecky, RunningDecky};
+pub use fleet::{
+    Converged, DeckySource, DeckyState, Fleet, FleetChange, FleetDecky, FleetStep, NewFleetDecky,
+    RunningDecky,
+};
 pub use ingest::{
     CapturedCredential, IngestBatch, IngestFacts, IngestOutcome, NewAttacker, NewCredential, NewLog, Origin,
     RawLine, RejectedLine, SessionFacts,

@@ -22,7 +22,7 @@ pub use health::{DeckyState, ServiceState, aggregate};
 pub use ini::{IniError, IniErrors};
 pub use plan::{
     DeckyPlan, DecoyPlacement, Draft, HostNetwork, Plan, PlanDiff, PlanError, PlanErrors, PlanRequest,
-    RuntimeKind, fleet_tag, plan,
+    RuntimeKind, exec_target, fleet_tag, plan,
 };
 pub use spec::{DeckySpec, FleetSpec};
 pub use state::{StateError, StateFile, StateStore};

@@ -1,7 +1,9 @@
 //! The mirror of what is deployed: `fleet_deckies`, and the union of running deckies that the orchestrator and the
 //! planters read. The state file is the source; this table is for readers. Nothing here decides about drift.
 
+mod converge;
 mod types;
+mod union;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{ExprTrait, OnConflict, Query};
@@ -14,6 +16,7 @@ use crate::entity::fleet_decky::{Column, Entity};
 use crate::outbox::{self, NewOutbox};
 use crate::{Db, DbError};
 
+pub use converge::{Converged, FleetStep};
 pub use types::{DeckySource, DeckyState, FleetChange, FleetDecky, NewFleetDecky, RunningDecky};
 
 /// The mirror's repository.
@@ -85,22 +88,9 @@ impl Fleet<'_> {
         self.select(None, Some(DeckyState::Running)).await
     }
 
-    /// Everything that runs: topology, fleet, shard, in this order (the flat fleet is the only source so far).
+    /// Everything that runs, each decky once: topology, fleet, shard, in this order (the flat fleet is the only source so far).
     pub async fn list_running_deckies(&self) -> Result<Vec<RunningDecky>, DbError> {
-        let fleet = self.list_running().await?;
-        Ok(fleet
-            .into_iter()
-            .map(|decky| RunningDecky {
-                uuid: decky.id(),
-                services: decky.service_slugs(),
-                name: decky.name,
-                ip: decky.decky_ip,
-                source: DeckySource::Fleet,
-                topology_id: None,
-                host_uuid: decky.host_uuid,
-                compose_hash: decky.compose_hash,
-            })
-            .collect())
+        Ok(union::union(self.list_running().await?.into_iter().map(Into::into)))
     }
 
     async fn select(

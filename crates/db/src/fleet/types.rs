@@ -72,7 +72,7 @@ impl FleetDecky {
 }
 
 /// Where a running decky comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeckySource {
     /// A `MazeNET` topology.
@@ -101,6 +101,8 @@ pub struct RunningDecky {
     pub topology_id: Option<String>,
     /// Host that runs it: ask that host's agent.
     pub host_uuid: String,
+    /// The container in which commands and files of ours belong: the one with the shell, where it has one.
+    pub container: String,
     /// Hash of the plan that it runs: another one means another machine under the same name.
     pub compose_hash: Option<String>,
 }

@@ -116,6 +116,15 @@ pub struct ContainerPlan {
 /// Where a decoy container finds its document.
 pub const CONFIG_PATH: &str = "/etc/decoy.json";
 
+/// The container of a decky in which commands and files of ours belong: the one with the shell, else the one that serves.
+pub fn exec_target<S: AsRef<str>>(decky: &str, services: &[S]) -> String {
+    let has = |slug: &str| services.iter().any(|s| s.as_ref() == slug);
+    match ["ssh", "telnet"].into_iter().find(|slug| has(slug)) {
+        Some(login) => format!("{decky}-{login}"),
+        None => decky.to_owned(),
+    }
+}
+
 /// What the shell container may: an intruder who is root in it may do to its own files and processes what root may, and the
 /// shell server (process 1) has more than it passes on (`SETPCAP`, to take rights out of reach for good, and those that it
 /// then takes), so that root in the shell may not look into it. Nothing that reaches the host, its devices, its network

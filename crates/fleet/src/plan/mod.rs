@@ -25,7 +25,9 @@ use decnet_core::{DeckyId, DeckyName, DecoyConfig, FleetSecret, HostId, HostPers
 use serde::{Deserialize, Serialize};
 
 pub use build::plan;
-pub use containers::{CONFIG_PATH, ContainerPlan, ContainerRole, Image, Limits, LogLimits, NetworkJoin};
+pub use containers::{
+    CONFIG_PATH, ContainerPlan, ContainerRole, Image, Limits, LogLimits, NetworkJoin, exec_target,
+};
 pub use diff::PlanDiff;
 pub use draft::{Draft, Step};
 pub use error::{AddressProblem, PlanError, PlanErrors, PlanProblem};

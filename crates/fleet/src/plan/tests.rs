@@ -388,6 +388,9 @@ fn containers_by_layout() {
     assert_eq!(labels(2)["decnet.fleet.service_name"], "my_own");
     assert_eq!((labels(2)["decnet.layout"].as_str(), decky.layout), ("split", Layout::Split));
     let shell = &decky.containers[1];
+    assert_eq!(exec_target("b", &decky.config.services), shell.name);
+    assert_eq!(exec_target("a", &["redis"]), "a");
+    assert_eq!(exec_target("c", &["telnet", "http"]), "c-telnet");
     assert_eq!(shell.network, NetworkJoin::SharedWith { container: "b".into() });
     assert_eq!(shell.image, Image::Full { distro: decky.config.distro.clone() });
     assert_eq!(shell.limits, Limits { memory: 256 << 20, nano_cpus: 500_000_000, pids: 256 });
