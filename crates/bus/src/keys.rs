@@ -52,6 +52,11 @@ impl KeyFolder {
         Self { path: path.into(), mode: 0o400 }
     }
 
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file of a holder.
     pub fn file(&self, holder: Worker) -> PathBuf {
         self.path.join(format!("{holder}.nk"))

@@ -145,6 +145,11 @@ impl Server {
         }
     }
 
+    /// Where its keys are.
+    pub fn keys(&self) -> KeyFolder {
+        self.config.keys()
+    }
+
     /// Its port.
     pub const fn port(&self) -> u16 {
         self.port

@@ -86,13 +86,11 @@ impl Raw {
 
     /// Which of `subjects` the verb (`PUB`, `SUB`) is refused for.
     async fn refused(&mut self, verb: &str, subjects: &[String]) -> BTreeSet<String> {
-        let mut text = String::new();
-        for (number, subject) in subjects.iter().enumerate() {
-            text += &match verb {
-                "PUB" => format!("PUB {subject} 0\r\n\r\n"),
-                _ => format!("SUB {subject} {number}\r\nUNSUB {number}\r\n"),
-            };
-        }
+        let line = |(number, subject): (usize, &String)| match verb {
+            "PUB" => format!("PUB {subject} 0\r\n\r\n"),
+            _ => format!("SUB {subject} {number}\r\nUNSUB {number}\r\n"),
+        };
+        let text: String = subjects.iter().enumerate().map(line).collect();
         let refusals = self.say(&text).await;
         let quoted = |refusal: &String| refusal.split('"').nth(1).map(str::to_owned);
         let named: BTreeSet<String> = refusals.iter().filter_map(quoted).collect();
@@ -103,7 +101,7 @@ impl Raw {
 
 /// A subject of the row, and the worker that it names if it names one.
 fn subjects_of(kind: TopicKind) -> Vec<(String, Option<Worker>)> {
-    let wildcard = TopicFilter::kind(kind).subjects().remove(0).replacen("*", "local", 1);
+    let wildcard = TopicFilter::kind(kind).subjects().remove(0).replacen('*', "local", 1);
     // Every row with fields begins with the host, except those of topologies and operations, where any token will do.
     if matches!(kind, TopicKind::SystemHealth | TopicKind::SystemControl) {
         let named = |worker: Worker| (wildcard.replace('*', worker.as_str()), Some(worker));
