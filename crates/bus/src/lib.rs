@@ -26,6 +26,7 @@ mod permissions;
 mod provision;
 mod request;
 mod ring;
+mod siem;
 mod status;
 mod streams;
 mod subscription;
@@ -46,6 +47,7 @@ pub use self::{
     provision::{Provisioning, provision, provision_with},
     request::{Request, Requests},
     ring::CAPACITY as SUBSCRIPTION_CAPACITY,
+    siem::{SiemPosition, public_topics},
     status::{BusStatus, Counters, Pending},
     streams::{Durable, FULL_STORAGE, LEAST_STORAGE, StreamName, StreamSpec, WhenFull},
     subscription::{Received, Subscription},

@@ -213,6 +213,18 @@ impl Durable {
         })
     }
 
+    /// A consumer of `SIEM` for a subscription; the webhook worker makes it, and no other names begin like it.
+    pub(crate) fn siem(name: String, filter: TopicFilter, max_ack_pending: u32) -> Self {
+        Self {
+            stream: StreamName::Siem,
+            name,
+            filter,
+            // A post may take ten seconds.
+            ack_wait: Duration::from_secs(30),
+            max_ack_pending,
+        }
+    }
+
     /// Everything that the workers of this release consume, with an agent on each of `hosts`.
     pub fn all(hosts: &[HostId]) -> Vec<Self> {
         let mut all = vec![Self::collector()];

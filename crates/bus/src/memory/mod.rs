@@ -23,7 +23,8 @@ use tracing::debug;
 pub(crate) use self::consume::{MemoryAck, MemoryConsumer};
 use self::stream::MemoryStream;
 use crate::{
-    BusStatus, Durable, Origin, ProvisionError, PublishError, RequestError, Stored, StreamName, StreamSpec,
+    BusStatus, Durable, Origin, ProvisionError, PublishError, RequestError, SiemPosition, Stored, StreamName,
+    StreamSpec,
     ring::RingSender,
     topic::covers,
     wire::{Incoming, Outgoing},
@@ -288,6 +289,34 @@ impl MemoryLink {
         drop(state);
         self.hub.changed();
         Ok(())
+    }
+
+    /// As on the server, except that a new consumer begins with the next message: the hub keeps no wall clock.
+    pub(crate) fn put_siem(&self, durable: &Durable) -> Result<SiemPosition, ProvisionError> {
+        self.with_siem(|stream| stream.add_at_end(durable.clone()))
+    }
+
+    pub(crate) fn remove_siem(&self, name: &str) -> Result<(), ProvisionError> {
+        self.with_siem(|stream| stream.remove_consumer(name))
+    }
+
+    pub(crate) fn siem_names(&self) -> Result<Vec<String>, ProvisionError> {
+        self.with_siem(|stream| stream.consumer_names())
+    }
+
+    fn with_siem<T>(&self, work: impl FnOnce(&mut MemoryStream) -> T) -> Result<T, ProvisionError> {
+        if !self.hub.is_online() {
+            return Err(ProvisionError::Disconnected);
+        }
+        let mut state = self.hub.lock();
+        let stream = state.streams.get_mut(&StreamName::Siem).ok_or_else(|| ProvisionError::Refused {
+            what: StreamName::Siem.as_str().to_owned(),
+            reason: "there is no such stream".to_owned(),
+        })?;
+        let answer = work(stream);
+        drop(state);
+        self.hub.changed();
+        Ok(answer)
     }
 
     pub(crate) fn consumer(&self, durable: &Durable) -> MemoryConsumer {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    Durable, Origin, PublishError, Stored, StreamName, StreamSpec, WhenFull, consumer::Verdict,
+    Durable, Origin, PublishError, SiemPosition, Stored, StreamName, StreamSpec, WhenFull, consumer::Verdict,
     topic::covers, wire::Outgoing,
 };
 
@@ -90,6 +90,32 @@ impl MemoryStream {
             .map_or_else(|| (0, BTreeMap::new()), |position| (position.seen, position.unacked));
         let name = durable.name().to_owned();
         self.consumers.insert(name, Position { durable, filters, seen, unacked });
+    }
+
+    /// Adds or changes a consumer; a new one begins with the next message.
+    pub(super) fn add_at_end(&mut self, durable: Durable) -> SiemPosition {
+        let (name, last) = (durable.name().to_owned(), self.last);
+        let is_new = !self.consumers.contains_key(&name);
+        self.add(durable);
+        let Some(position) = self.consumers.get_mut(&name) else { return SiemPosition::default() };
+        if is_new {
+            position.seen = last;
+        }
+        let unseen = self.messages.range(position.seen + 1..);
+        let wanted =
+            unseen.filter(|(_, message)| position.filters.iter().any(|f| covers(f, &message.subject)));
+        SiemPosition {
+            settled: position.unacked.keys().next().map_or(position.seen, |first| first - 1),
+            waiting: wanted.count() as u64 + position.unacked.len() as u64,
+        }
+    }
+
+    pub(super) fn remove_consumer(&mut self, name: &str) {
+        self.consumers.remove(name);
+    }
+
+    pub(super) fn consumer_names(&self) -> Vec<String> {
+        self.consumers.keys().cloned().collect()
     }
 
     pub(super) fn store(&mut self, out: &Outgoing, origin: &Origin) -> Result<Stored, PublishError> {

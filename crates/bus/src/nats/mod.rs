@@ -7,6 +7,7 @@
 mod connect;
 mod consume;
 mod link;
+mod siem;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},

@@ -9,10 +9,11 @@ mod fleet;
 mod grouping;
 mod ingest;
 mod system;
+mod webhook;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use self::{agent::*, attacker::*, fleet::*, grouping::*, ingest::*, system::*};
+pub use self::{agent::*, attacker::*, fleet::*, grouping::*, ingest::*, system::*, webhook::*};
 
 /// A struct of this module.
 pub trait Payload: Serialize + DeserializeOwned + Send + Sync {
@@ -62,6 +63,7 @@ payloads!(
     PutFilesRequest,
     ReadFileRequest,
     ProbeRequest,
+    WebhookTestRequest,
     CollectorLine,
     Empty,
     OperationNotice,

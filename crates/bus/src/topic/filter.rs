@@ -9,6 +9,8 @@ use crate::Token;
 pub struct TopicFilter {
     rows: Vec<TopicKind>,
     bound: Vec<(Field, Token)>,
+    /// Filters beside this one, each with fields of its own.
+    beside: Vec<Self>,
 }
 
 impl TopicFilter {
@@ -25,7 +27,7 @@ impl TopicFilter {
                 rows.push(kind);
             }
         }
-        Self { rows, bound: Vec::new() }
+        Self { rows, bound: Vec::new(), beside: Vec::new() }
     }
 
     /// All rows that satisfy `test`, such as everything with a public name.
@@ -45,9 +47,7 @@ impl TopicFilter {
 
     /// Exactly this topic.
     pub fn exact(topic: &Topic) -> Self {
-        let fields =
-            [Field::Host, Field::Decky, Field::Worker, Field::Token, Field::Topology, Field::Operation];
-        fields.into_iter().fold(Self::kind(topic.kind()), |filter, field| {
+        Field::ALL.iter().copied().fold(Self::kind(topic.kind()), |filter, field| {
             match topic.field(field.as_str()).and_then(|text| Token::parse(text).ok()) {
                 Some(token) => filter.bind(field, token),
                 None => filter,
@@ -63,21 +63,30 @@ impl TopicFilter {
         self
     }
 
+    /// The topics of either.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.beside.push(other);
+        self
+    }
+
     /// The NATS subject filters, one per row.
     pub fn subjects(&self) -> Vec<String> {
         let value = |name: &str| {
             self.bound.iter().find(|(field, _)| field.as_str() == name).map(|(_, token)| token.as_str())
         };
-        self.rows.iter().map(|kind| kind.spec().subject_with(value)).collect()
+        let own = self.rows.iter().map(|kind| kind.spec().subject_with(value));
+        own.chain(self.beside.iter().flat_map(Self::subjects)).collect()
     }
 
     /// Whether a topic belongs to it.
     pub fn matches(&self, topic: &Topic) -> bool {
-        self.rows.contains(&topic.kind())
+        let own = self.rows.contains(&topic.kind())
             && self
                 .bound
                 .iter()
-                .all(|(field, token)| topic.field(field.as_str()).is_none_or(|text| text == token.as_str()))
+                .all(|(field, token)| topic.field(field.as_str()).is_none_or(|text| text == token.as_str()));
+        own || self.beside.iter().any(|filter| filter.matches(topic))
     }
 }
 

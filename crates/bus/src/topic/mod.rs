@@ -66,6 +66,15 @@ pub enum Field {
 }
 
 impl Field {
+    /// Every field.
+    const ALL: &'static [Self] =
+        &[Self::Host, Self::Decky, Self::Worker, Self::Token, Self::Topology, Self::Operation];
+
+    /// The field of that name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.as_str() == name)
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",

@@ -240,6 +240,9 @@ topics! {
     /// Connect from one decky to another.
     AskProbe { host: HostId } "ask.probe.{host}", Core, payload::ProbeRequest,
         by [Orchestrator] wakes [] reads [Agent];
+    /// Try a webhook once: only its worker may call out.
+    AskWebhookTest { host: HostId } "ask.webhook-test.{host}", Core, payload::WebhookTestRequest,
+        by [Api, Cli] wakes [] reads [Webhook];
 
     /// The collector stored a line. Carries no captured text.
     NoticeCollectorLine "notice.collector.line" => "system.log", Core, payload::CollectorLine,
@@ -249,7 +252,7 @@ topics! {
         by [Collector] wakes [] reads [Api];
     /// Webhooks were created, changed or deleted.
     NoticeWebhookChanged "notice.webhook.changed" => "system.webhook.subscriptions_changed", Core, payload::Empty,
-        by [Api] wakes [] reads [Webhook];
+        by [Api, Cli] wakes [] reads [Webhook];
     /// Something changed about the deckies of a host: whoever compares should look now.
     NoticeDeckies { host: HostId } "notice.deckies.{host}", Core, payload::Empty,
         by [Agent] wakes [] reads [Reconciler];

@@ -6,4 +6,5 @@ mod broker;
 mod incidents;
 mod net;
 mod rights;
+mod siem;
 mod twin;
