@@ -9,6 +9,7 @@ mod catalogue;
 mod config;
 mod deploy;
 mod gate;
+mod images;
 mod lab;
 mod logs;
 mod operation;
@@ -56,6 +57,11 @@ enum Verb {
     Archetypes(render::Format),
     /// Operating systems that a decky can show
     Distros(render::Format),
+    /// Root file systems for shells
+    Images {
+        #[command(subcommand)]
+        verb: images::Verb,
+    },
     /// The settings of this machine
     Config {
         #[command(subcommand)]
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
         Verb::Services(format) => catalogue::services(format),
         Verb::Archetypes(format) => catalogue::archetypes(format),
         Verb::Distros(format) => catalogue::distros(format),
+        Verb::Images { verb } => images::run(&cli.common, &verb),
         Verb::Config { verb } => config::run(&cli.common, &verb),
         Verb::Lab { verb } => lab::run(&verb),
         Verb::Migrate => up::migrate(&cli.common),
