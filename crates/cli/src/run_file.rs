@@ -1,5 +1,5 @@
 //! What a running `decnet up` leaves for the other verbs: where its broker and API are. Readable by its owner only,
-//! since it holds the broker's token.
+//! since it may hold a broker's token; of our own broker's keys it names the folder only.
 
 use std::{
     io::Write,
@@ -17,8 +17,12 @@ pub(crate) struct RunFile {
     pub(crate) pid: u32,
     /// The broker.
     pub(crate) nats_url: String,
-    /// What it asks of its clients.
+    /// What a broker that is not ours asks of its clients.
+    #[serde(default)]
     pub(crate) nats_token: Option<String>,
+    /// The folder of the keys of our own broker.
+    #[serde(default)]
+    pub(crate) nats_keys: Option<PathBuf>,
     /// The API's base address.
     pub(crate) api: String,
 }

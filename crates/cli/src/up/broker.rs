@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use decnet_bus::{
-    Bus, BusConfig, BusIdentity, BusStatus, Provisioning, Worker, provision_with,
+    Bus, BusConfig, BusIdentity, BusStatus, KeyFolder, Provisioning, Worker, provision_with,
     server::{Server, ServerConfig},
 };
 use decnet_kit::settings::Settings;
@@ -21,6 +21,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a leftover may take to end by itself.
 const LEFTOVER_BOUND: Duration = Duration::from_secs(5);
 
+/// How to reach a broker.
+#[derive(Debug, Clone)]
+pub(super) struct Reach {
+    /// Where, and what everyone shows there.
+    pub(super) config: BusConfig,
+    /// The keys of our own broker, one for each.
+    pub(super) keys: Option<KeyFolder>,
+}
+
+impl Reach {
+    /// For this worker.
+    pub(super) fn of(&self, holder: Worker) -> BusConfig {
+        match &self.keys {
+            Some(keys) => BusConfig { nkey_file: Some(keys.file(holder)), ..self.config.clone() },
+            None => self.config.clone(),
+        }
+    }
+}
+
 /// A nats-server of ours.
 pub(super) struct Broker(Server);
 
@@ -29,7 +48,7 @@ impl Broker {
     pub(super) async fn start(settings: &Settings, port: u16, console: &Console) -> Result<Self> {
         let folder = settings.state_dir.join("nats");
         end_leftover(&folder, console).await;
-        let config = ServerConfig { port, ..ServerConfig::new(folder) };
+        let config = ServerConfig { port, ..ServerConfig::new(folder) }.with_keys(settings.host.clone());
         let server = Server::start(config).await.context("the broker")?;
         console.say(
             "nats",
@@ -39,8 +58,8 @@ impl Broker {
     }
 
     /// How to reach it.
-    pub(super) fn reach(&self) -> BusConfig {
-        self.0.bus_config()
+    pub(super) fn reach(&self) -> Reach {
+        Reach { config: BusConfig::nats(self.0.url()), keys: Some(self.0.keys()) }
     }
 
     /// Keeps it alive until the workers have been told to stop, then stops it last.
@@ -104,8 +123,8 @@ async fn end_leftover(folder: &Path, console: &Console) {
 }
 
 /// Brings streams and consumers to what this version wants.
-pub(super) async fn provision(reach: &BusConfig, settings: &Settings) -> Result<()> {
-    let bus = Bus::nats(reach, BusIdentity::local(Worker::Cli)).await?;
+pub(super) async fn provision(reach: &Reach, settings: &Settings) -> Result<()> {
+    let bus = Bus::nats(&reach.of(Worker::Migrate), BusIdentity::local(Worker::Migrate)).await?;
     let wish = Provisioning::for_hosts(std::slice::from_ref(&settings.host));
     provision_with(&bus, &wish).await.context("the broker's streams")?;
     bus.drain().await;
@@ -115,13 +134,13 @@ pub(super) async fn provision(reach: &BusConfig, settings: &Settings) -> Result<
 /// Provisions a broker that is not ours again whenever it was away: what it kept in memory only, the stream of last
 /// beats, may have died with it.
 pub(super) async fn keep_provisioned(
-    reach: BusConfig,
+    reach: Reach,
     settings: Settings,
     console: Console,
     stop: CancellationToken,
 ) {
     let watch = async {
-        let bus = Bus::nats(&reach, BusIdentity::local(Worker::Cli)).await?;
+        let bus = Bus::nats(&reach.of(Worker::Migrate), BusIdentity::local(Worker::Migrate)).await?;
         let mut status = bus.status();
         // The first connection finds what was provisioned a moment ago.
         let mut known = None;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use decnet_bus::BusConfig;
+use decnet_bus::Worker;
 use decnet_db::{Db, DbOptions};
 use decnet_kit::{
     args::CommonArgs,
@@ -23,11 +23,17 @@ use decnet_kit::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{broker::Broker, console::Console, worker::Program};
+use self::{
+    broker::{Broker, Reach},
+    console::Console,
+    worker::Program,
+};
 use crate::{block_on, bus, config, gate, render, run_file::RunFile};
 
-/// Every worker of this version, in the order in which they start.
-const WORKERS: [&str; 4] = ["collector", "api", "agent", "orchestrator"];
+/// Every worker of this version, in the order in which they start. The broker is started apart.
+fn workers() -> impl Iterator<Item = Worker> {
+    Worker::BUILT_IN_START_ORDER.iter().copied().filter(|worker| *worker != Worker::Bus)
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -59,23 +65,24 @@ pub(crate) fn migrate(common: &CommonArgs) -> Result<()> {
         for step in migrate_database(&loaded.settings).await? {
             render::line(&format!("migrated: {step}"))?;
         }
-        let bus = bus::connect(&loaded).await?;
+        let bus = bus::connect_as(&loaded, Worker::Migrate).await?;
         decnet_bus::provision(&bus).await?;
         render::line("streams and consumers are as this version wants them")
     })
 }
 
-async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(&'static str, PathBuf)>) -> Result<()> {
+async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(Worker, PathBuf)>) -> Result<()> {
     let settings = &loaded.settings;
-    let console =
-        Console::new(&["decnet", "nats", "collector", "api", "agent", "orchestrator"], settings.log_format);
+    let speakers: Vec<_> = ["decnet", "nats"].into_iter().chain(workers().map(Worker::as_str)).collect();
+    let console = Console::new(&speakers, settings.log_format);
     let say = |text: &str| console.say("decnet", text);
     let stop = CancellationToken::new();
     spawn_signal_listener(stop.clone())?;
 
     let own = loaded.effective.iter().any(|e| e.key == "nats_url" && e.layer == Layer::Default);
     let broker = if own { Some(Broker::start(settings, args.nats_port, &console).await?) } else { None };
-    let reach = broker.as_ref().map_or_else(|| settings.bus_config(), Broker::reach);
+    let reach =
+        broker.as_ref().map_or_else(|| Reach { config: settings.bus_config(), keys: None }, Broker::reach);
     for step in migrate_database(settings).await? {
         say(&format!("database: migrated {step}"));
     }
@@ -84,16 +91,17 @@ async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(&'static str, Pa
     let api = format!("http://{}", std::net::SocketAddr::new(settings.api_host, settings.api_port));
     let run = RunFile {
         pid: std::process::id(),
-        nats_url: reach.url.clone(),
-        nats_token: reach.token.clone(),
+        nats_url: reach.config.url.clone(),
+        nats_token: reach.config.token.clone(),
+        nats_keys: reach.keys.as_ref().map(|keys| keys.path().to_owned()),
         api: api.clone(),
     };
     run.write(&settings.state_dir)?;
-    let env = worker_environment(loaded, &reach);
     let tasks = TaskTracker::new();
     let (workers, workers_gone) = (CancellationToken::new(), CancellationToken::new());
-    for (name, path) in programs {
-        let program = Program { name, path, env: env.clone() };
+    for (worker, path) in programs {
+        let env = worker_environment(loaded, &reach, worker);
+        let program = Program { name: worker.as_str(), path, env };
         tasks.spawn(program.supervise(console.clone(), workers.clone()));
     }
     let keeper =
@@ -124,11 +132,10 @@ async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(&'static str, Pa
 }
 
 /// The binaries of all workers, or one sentence that names the missing ones.
-fn find_programs(folder: Option<&Path>) -> Result<Vec<(&'static str, PathBuf)>> {
+fn find_programs(folder: Option<&Path>) -> Result<Vec<(Worker, PathBuf)>> {
     let own = std::env::current_exe().context("cannot find my own program file")?;
     let folder = folder.or(own.parent()).unwrap_or(Path::new(".")).to_path_buf();
-    let programs: Vec<_> =
-        WORKERS.iter().map(|name| (*name, folder.join(format!("decnet-{name}")))).collect();
+    let programs: Vec<_> = workers().map(|worker| (worker, folder.join(worker.program()))).collect();
     let missing: Vec<_> =
         programs.iter().filter(|(_, path)| !path.is_file()).map(|(_, p)| p.display().to_string()).collect();
     if missing.is_empty() {
@@ -181,15 +188,18 @@ async fn migrate_database(settings: &Settings) -> Result<Vec<String>> {
 }
 
 /// What every worker gets on top of our environment: the settings as this program sees them.
-fn worker_environment(loaded: &Loaded, reach: &BusConfig) -> Vec<(String, String)> {
+fn worker_environment(loaded: &Loaded, reach: &Reach, worker: Worker) -> Vec<(String, String)> {
     // Flags of this program are not in the environment, so they are handed on; files and variables the worker reads itself.
     let flags = loaded.effective.iter().filter(|e| e.layer == Layer::Flag);
     let mut env: Vec<_> = flags
         .filter_map(|e| Some((e.env.to_owned(), e.value.clone()?)))
         .filter(|(name, _)| name != "DECNET_DB_URL")
         .collect();
+    let reach = reach.of(worker);
     env.push(("DECNET_NATS_URL".to_owned(), reach.url.clone()));
-    env.extend(reach.token.clone().map(|token| ("DECNET_NATS_TOKEN".to_owned(), token)));
+    env.extend(reach.token.map(|token| ("DECNET_NATS_TOKEN".to_owned(), token)));
+    let key = reach.nkey_file.map(|path| ("DECNET_NATS_NKEY_FILE".to_owned(), path.display().to_string()));
+    env.extend(key);
     env.push(("DECNET_DB_URL".to_owned(), loaded.settings.db_url.expose().to_owned()));
     env
 }
