@@ -177,7 +177,12 @@ box.logout()
     }
 }
 
-async fn run(mut client: Command) -> Result<Outcome> {
+async fn run(client: Command) -> Result<Outcome> {
+    run_within(client, CLIENT_BOUND).await
+}
+
+/// Runs a client to its end, at most for `bound`.
+pub(crate) async fn run_within(mut client: Command, bound: Duration) -> Result<Outcome> {
     let name = client.as_std().get_program().to_string_lossy().into_owned();
     let child = client
         .stdin(Stdio::null())
@@ -187,7 +192,7 @@ async fn run(mut client: Command) -> Result<Outcome> {
         .spawn()
         .with_context(|| format!("cannot start {name}; `cargo xtask setup` installs it"))?;
     let output =
-        timeout(CLIENT_BOUND, child.wait_with_output()).await.with_context(|| format!("{name} hangs"))??;
+        timeout(bound, child.wait_with_output()).await.with_context(|| format!("{name} hangs"))??;
     Ok(Outcome {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

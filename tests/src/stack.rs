@@ -15,10 +15,12 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::eventually;
+use crate::{engine::Engine, eventually, lan::Lan};
 
 /// How long the whole system may take to come up on a loaded machine.
 const UP_BOUND: Duration = Duration::from_mins(1);
+/// How long the deckies of a deployment may take until they run.
+const RUNNING_BOUND: Duration = Duration::from_mins(1);
 
 /// A running system. Dropping it stops the workers; [`Stack::stop`] removes the deckies too and should be preferred.
 pub struct Stack {
@@ -26,6 +28,10 @@ pub struct Stack {
     up: Child,
     api: SocketAddr,
     nats_port: u16,
+    /// What it was started with: the operator's tool needs the same.
+    settings: Vec<(String, String)>,
+    /// The engine and the parent link, where its deckies are containers.
+    ground: Option<(Engine, String)>,
 }
 
 /// A decky as an intruder would see it.
@@ -65,18 +71,47 @@ pub fn bin_dir() -> Result<PathBuf> {
     Ok(folder.to_path_buf())
 }
 
+/// The decoy that containers are made of: `DECNET_STATIC_DECOY`, else where `cargo xtask images` puts it.
+pub fn static_decoy() -> Result<PathBuf> {
+    let named = std::env::var_os("DECNET_STATIC_DECOY").map(PathBuf::from);
+    let usual = || Some(bin_dir().ok()?.parent()?.join("decoy-static/decnet-decoy"));
+    let path = named.or_else(usual).context("no place for the static decoy")?;
+    ensure!(
+        path.is_file(),
+        "{} is missing: `cargo xtask images` builds it (cargo xtask test does by itself)",
+        path.display()
+    );
+    Ok(path)
+}
+
 impl Stack {
     /// Brings everything up and waits until every worker beats.
     pub async fn start() -> Result<Self> {
-        Self::start_in(TempDir::new().context("temporary folder")?, &[]).await
+        Self::start_with(&[]).await
     }
 
     /// The same with more settings in the environment.
     pub async fn start_with(env: &[(&str, &str)]) -> Result<Self> {
-        Self::start_in(TempDir::new().context("temporary folder")?, env).await
+        Self::start_in(TempDir::new().context("temporary folder")?, env, None).await
     }
 
-    async fn start_in(folder: TempDir, env: &[(&str, &str)]) -> Result<Self> {
+    /// A system whose deckies are containers on this LAN, with shells from the root file systems in `images`. Its broker
+    /// and its API stay on loopback.
+    pub async fn on_lan(engine: &Engine, lan: &Lan, images: &Path, env: &[(&str, &str)]) -> Result<Self> {
+        let decoy = static_decoy()?;
+        let (decoy, images) = (decoy.to_string_lossy(), images.to_string_lossy());
+        let own =
+            [("DECNET_RUNTIME", "docker"), ("DECNET_DECOY_BIN", &*decoy), ("DECNET_IMAGES_DIR", &*images)];
+        let env: Vec<_> = own.into_iter().chain(env.iter().copied()).collect();
+        let folder = TempDir::new().context("temporary folder")?;
+        Self::start_in(folder, &env, Some((engine.clone(), lan.bridge.clone()))).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        env: &[(&str, &str)],
+        ground: Option<(Engine, String)>,
+    ) -> Result<Self> {
         let (api_port, nats_port) = (free_port().await?, free_port().await?);
         let log = std::fs::File::create(folder.path().join("up.log"))?;
         let up = command(folder.path())?
@@ -88,7 +123,9 @@ impl Stack {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start decnet up")?;
-        let mut stack = Self { folder, up, api: SocketAddr::from(([127, 0, 0, 1], api_port)), nats_port };
+        let api = SocketAddr::from(([127, 0, 0, 1], api_port));
+        let settings = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut stack = Self { folder, up, api, nats_port, settings, ground };
         if let Err(error) = stack.ready().await {
             bail!("{error:#}\n--- log of decnet up ---\n{}", stack.log());
         }
@@ -134,7 +171,7 @@ impl Stack {
     /// The operator's tool with these arguments, on this system.
     pub fn decnet(&self, args: &[&str]) -> Result<Command> {
         let mut command = command(self.folder.path())?;
-        command.args(args).stdin(Stdio::null());
+        command.args(args).envs(self.settings.iter().cloned()).stdin(Stdio::null());
         Ok(command)
     }
 
@@ -177,7 +214,7 @@ impl Stack {
 
     /// The deckies once all of them run.
     pub async fn targets(&self) -> Result<Vec<Target>> {
-        eventually("all deckies running", Duration::from_secs(30), || async {
+        eventually("all deckies running", RUNNING_BOUND, || async {
             let status = self.json(&["status", "--json"]).await?;
             let deckies = status["deckies"].as_array().context("no deckies in the status")?;
             if deckies.is_empty() || deckies.iter().any(|d| d["state"] != "running") {
@@ -253,9 +290,16 @@ impl Drop for Stack {
             "decnet-collector",
             "decnet-api",
             "decnet-orchestrator",
+            "decnet-reconciler",
+            "decnet-webhook",
             "nats-server",
         ] {
             let _ = self.kill(program);
+        }
+        if let Some((engine, parent)) = &self.ground
+            && let Err(error) = engine.sweep(self.folder.path(), Some(parent))
+        {
+            eprintln!("containers of {} may be left: {error:#}", self.folder.path().display());
         }
     }
 }
