@@ -3,15 +3,10 @@
 //! An unreadable file means that we do not know, which is never a reason to delete anything. It is kept aside; if the
 //! plan file beside it is whole, the state is made again from that, else "unknown" is remembered until the next deploy.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use decnet_core::{Clock, DeckyName};
-use decnet_fleet::{Plan, StateError, StateFile, StateStore, state::StateLock};
+use decnet_fleet::{Plan, StateError, StateFile, StateStore, reconcile::Wanted, state::StateLock};
 
 /// How long another writer of the state file may take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,19 +20,31 @@ pub(crate) enum Deployed {
     Unknown,
 }
 
+impl Deployed {
+    /// The same, as a comparison takes it.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        match self {
+            Self::Known(state) => Wanted::Known(state.as_deref()),
+            Self::Unknown => Wanted::Unknown,
+        }
+    }
+
+    /// Whether this decky should run.
+    pub(crate) fn has(&self, name: &DeckyName) -> bool {
+        matches!(self, Self::Known(Some(state)) if state.decky(name.as_str()).is_some())
+    }
+}
+
 /// The record of what should run.
 pub(crate) struct Desired {
     store: StateStore,
-    /// Its presence means that an absent state file says nothing.
-    unknown: PathBuf,
     clock: Arc<dyn Clock>,
 }
 
 impl Desired {
     /// Opens the record. A file that cannot be read is set aside.
-    pub(crate) fn open(state_file: &Path, own: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        fs::create_dir_all(own)?;
-        let desired = Self { store: StateStore::new(state_file), unknown: own.join("state-unknown"), clock };
+    pub(crate) fn open(state_file: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let desired = Self { store: StateStore::new(state_file), clock };
         if let Err(error @ StateError::Unreadable { .. }) = desired.store.load() {
             tracing::error!(%error, "the state file cannot be read: nothing is stopped or deleted");
             desired.set_aside(&desired.store.lock()?)?;
@@ -47,9 +54,10 @@ impl Desired {
 
     /// What should run.
     pub(crate) fn read(&self) -> Deployed {
-        match self.store.load() {
-            Ok(None) if self.unknown.exists() => Deployed::Unknown,
+        match self.store.known() {
             Ok(state) => Deployed::Known(state.map(Box::new)),
+            // Told when it was set aside.
+            Err(StateError::Lost(_)) => Deployed::Unknown,
             Err(error) => {
                 tracing::error!(%error, "the state file cannot be read");
                 Deployed::Unknown
@@ -72,7 +80,7 @@ impl Desired {
             self.set_aside(&lock)?;
         }
         lock.save(plan, self.clock.now())?;
-        self.is_known_again()
+        Ok(lock.set_lost(false)?)
     }
 
     /// Records that one decky shall not run any more.
@@ -93,14 +101,7 @@ impl Desired {
             lock.set_aside(self.clock.now())?;
         }
         lock.clear()?;
-        self.is_known_again()
-    }
-
-    fn is_known_again(&self) -> anyhow::Result<()> {
-        match fs::remove_file(&self.unknown) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(lock.set_lost(false)?)
     }
 
     async fn lock(&self) -> Result<StateLock<'_>, StateError> {
@@ -118,13 +119,13 @@ impl Desired {
     /// Keeps the unreadable file, and makes the state again from the newest whole plan file.
     fn set_aside(&self, lock: &StateLock<'_>) -> anyhow::Result<()> {
         // First of all: from here on an absent file says nothing.
-        fs::write(&self.unknown, b"the state file could not be read; see the agent's log\n")?;
+        lock.set_lost(true)?;
         if let Some(aside) = lock.set_aside(self.clock.now())? {
             tracing::error!(path = %aside.display(), "the unreadable state file is kept here");
         }
         if let Some(plan) = self.store.newest_plan() {
             lock.save(&plan, self.clock.now())?;
-            self.is_known_again()?;
+            lock.set_lost(false)?;
             tracing::warn!(generation = plan.generation, "the state file was made again from its plan file");
         } else {
             tracing::error!(
@@ -137,7 +138,7 @@ impl Desired {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, fs};
 
     use decnet_core::{FleetSecret, HostId, SystemClock};
     use decnet_fleet::{FlagOptions, PlanRequest, RuntimeKind, from_flags, plan};
@@ -164,8 +165,8 @@ mod tests {
     #[tokio::test]
     async fn a_decky_removed_beside_a_torn_state_file_does_not_come_back_with_the_next_agent() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, own) = (folder.path().join("state.json"), folder.path().join("agent"));
-        let open = || Desired::open(&file, &own, Arc::new(SystemClock)).unwrap();
+        let file = folder.path().join("state.json");
+        let open = || Desired::open(&file, Arc::new(SystemClock)).unwrap();
         let desired = open();
         desired.save(&two_deckies()).await.unwrap();
         fs::write(&file, b"{ torn").unwrap();

@@ -1,5 +1,5 @@
-//! The agent: the one process of a host that runs deckies. It carries out deploy and teardown, answers the short verbs,
-//! ships the lines of its deckies, and keeps their rows in the database true.
+//! The agent: the one process of a host that runs deckies. It carries out deploy and teardown and writes the rows of each step,
+//! answers the short verbs, and ships the lines of its deckies. The reconciler keeps the rows true from then on.
 //!
 //! Arguments and wiring. It plans nothing (the operator's tool and the API do) and parses no line (the collector does).
 
@@ -7,6 +7,7 @@ mod commands;
 mod desired;
 mod engine;
 mod follow;
+mod look;
 mod mirror;
 mod verbs;
 
@@ -16,13 +17,21 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use decnet_bus::Worker;
 use decnet_core::{FleetSecret, traffic::SourcePorts};
-use decnet_kit::{CommonArgs, Ctx, WorkerInfo, settings::RuntimeKind};
+use decnet_kit::{CommonArgs, Ctx, Wake, WorkerInfo, settings::RuntimeKind};
 use decnet_runtime::{DEFAULT_PORT_OFFSET, HostRuntime, ProcessOptions, ProcessRuntime};
 
-use crate::{desired::Desired, engine::Engine, follow::Follower, mirror::Mirror};
+use crate::{
+    desired::Desired,
+    engine::{Engine, NoBaseline},
+    follow::Follower,
+    look::Lookout,
+    mirror::Mirror,
+};
 
-/// How often the rows of the mirror are compared with what runs.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often rows that could not be written are tried again.
+const CATCH_UP: Duration = Duration::from_secs(5);
+/// How often deckies on their way up are looked at.
+const UNSETTLED: Duration = Duration::from_millis(500);
 
 /// Runs the deckies of this host.
 #[derive(Debug, Parser)]
@@ -50,9 +59,16 @@ async fn work(ctx: Ctx, args: Args) -> anyhow::Result<()> {
     let own = settings.state_dir.join("agent");
     let secret = FleetSecret::load_or_create(&settings.secret_file).context("the fleet secret")?;
     let runtime: Arc<dyn HostRuntime> = Arc::new(open_runtime(&ctx, &args).await?);
-    let desired = Arc::new(Desired::open(&settings.state_file, &own, Arc::clone(ctx.clock()))?);
+    let desired = Arc::new(Desired::open(&settings.state_file, Arc::clone(ctx.clock()))?);
     let mirror = Arc::new(Mirror::new(ctx.clone(), Arc::clone(&runtime), Arc::clone(&desired)));
-    let engine = Arc::new(Engine::new(ctx.clone(), Arc::clone(&runtime), desired, Arc::clone(&mirror)));
+    let engine = Arc::new(Engine::new(
+        ctx.clone(),
+        Arc::clone(&runtime),
+        desired,
+        Arc::clone(&mirror),
+        Arc::new(NoBaseline),
+        decnet_fleet::fleet_tag(&secret.seed()),
+    ));
     // Publishes what an earlier run left behind.
     ctx.outbox();
 
@@ -61,18 +77,31 @@ async fn work(ctx: Ctx, args: Args) -> anyhow::Result<()> {
     ctx.spawn("follower", follower.run());
     let ports = SourcePorts::of_fleet(&secret.seed());
     let questions = verbs::listen(&ctx).await;
-    ctx.spawn("verbs", verbs::answer(ctx.clone(), Arc::clone(&runtime), ports, questions));
+    engine.announce().await;
+    ctx.spawn(
+        "verbs",
+        verbs::answer(ctx.clone(), Arc::clone(&runtime), Arc::clone(&mirror), ports, questions),
+    );
+    let mut wakeups = ctx.wakeups(CATCH_UP).on_stream(changes(runtime.changes()));
     engine.restore().await;
+    // What an agent that was killed half-way left unwritten.
+    mirror.pass().await;
     ctx.spawn("commands", commands::run(ctx.clone(), engine));
 
-    let mut wakeups = ctx.wakeups(LOOK).on_stream(changes(runtime.changes()));
-    while wakeups.next().await.is_some() {
-        mirror.pass().await;
-        // A decky on its way up says nothing when it has arrived.
-        while mirror.is_unsettled() && !ctx.is_stopping() {
-            ctx.idle(tokio::time::sleep(Duration::from_millis(300))).await;
-            mirror.pass().await;
+    let mut lookout = Lookout::new(ctx.clone(), Arc::clone(&runtime));
+    while let Some(wake) = wakeups.next().await {
+        // On the timer nobody said that anything changed; the reconciler has a timer of its own.
+        let mut looks = wake != Wake::Timer;
+        while looks && !ctx.is_stopping() {
+            // A decky on its way up says nothing when it has arrived.
+            looks = lookout.look().await;
+            mirror.catch_up().await;
+            ctx.progress();
+            if looks {
+                ctx.idle(tokio::time::sleep(UNSETTLED)).await;
+            }
         }
+        mirror.catch_up().await;
         ctx.progress();
     }
     Ok(())

@@ -1,14 +1,15 @@
-//! The short verbs: inspect, put files, read a file, probe. Each is bounded in time, and an error is a sentence that says
-//! what to do. Answers carry no captured text uncleaned.
+//! The short verbs: inspect, host, survey, put files, read a file, probe. Each is bounded in time, and an error is a sentence
+//! that says what to do. Answers carry no captured text uncleaned.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use decnet_bus::{
     Request, Requests, Topic, TopicFilter,
     payload::{
-        DeckyInspection, InspectReply, InspectRequest, ProbeReply, ProbeRequest, PutFilesReply,
-        PutFilesRequest, ReadFileReply, ReadFileRequest,
+        DeckyInspection, HostLan, HostReply, HostRequest, InspectReply, InspectRequest, ProbeReply,
+        ProbeRequest, PutFilesReply, PutFilesRequest, ReadFileReply, ReadFileRequest, SurveyReply,
+        SurveyRequest,
     },
 };
 use decnet_core::traffic::SourcePorts;
@@ -17,10 +18,14 @@ use decnet_runtime::{FileSpec, HostRuntime};
 use futures_util::{StreamExt, stream::SelectAll};
 use tokio::{sync::Semaphore, task::JoinSet};
 
+use crate::mirror::Mirror;
+
 /// How long a verb may take (spec 20.4).
 const BOUND: Duration = Duration::from_secs(8);
 /// Verbs at work at once.
 const AT_ONCE: usize = 32;
+/// Most addresses of one survey: a thousand deckies and a look ahead.
+const MAX_SURVEY: usize = 1200;
 /// Most bytes of a file in an answer: base64 of it must pass the broker's limit of 1 MiB.
 const MAX_READ: u64 = 700 * 1024;
 
@@ -30,6 +35,8 @@ pub(crate) async fn listen(ctx: &Ctx) -> SelectAll<Requests> {
     let mut all = SelectAll::new();
     for topic in [
         Topic::AskInspect { host: host.clone() },
+        Topic::AskHost { host: host.clone() },
+        Topic::AskSurvey { host: host.clone() },
         Topic::AskPutFiles { host: host.clone() },
         Topic::AskReadFile { host: host.clone() },
         Topic::AskProbe { host },
@@ -43,11 +50,12 @@ pub(crate) async fn listen(ctx: &Ctx) -> SelectAll<Requests> {
 pub(crate) async fn answer(
     ctx: Ctx,
     runtime: Arc<dyn HostRuntime>,
+    mirror: Arc<Mirror>,
     ports: SourcePorts,
     mut questions: SelectAll<Requests>,
 ) -> anyhow::Result<()> {
     let room = Arc::new(Semaphore::new(AT_ONCE));
-    let desk = Arc::new(Desk { ctx: ctx.clone(), runtime, ports });
+    let desk = Arc::new(Desk { ctx: ctx.clone(), runtime, mirror, ports });
     let mut answers = JoinSet::new();
     loop {
         let question = tokio::select! {
@@ -84,6 +92,7 @@ pub(crate) async fn answer(
 struct Desk {
     ctx: Ctx,
     runtime: Arc<dyn HostRuntime>,
+    mirror: Arc<Mirror>,
     ports: SourcePorts,
 }
 
@@ -92,6 +101,14 @@ impl Desk {
         match question.topic {
             Topic::AskInspect { .. } => {
                 let answer = within(async { self.inspect(question.read()?).await }).await;
+                question.respond(answer).await;
+            }
+            Topic::AskHost { .. } => {
+                let answer = within(async { Ok(self.host(question.read()?).await) }).await;
+                question.respond(answer).await;
+            }
+            Topic::AskSurvey { .. } => {
+                let answer = within(async { self.survey(question.read()?).await }).await;
                 question.respond(answer).await;
             }
             Topic::AskPutFiles { .. } => {
@@ -112,16 +129,63 @@ impl Desk {
 
     async fn inspect(&self, _: InspectRequest) -> Result<InspectReply, String> {
         let statuses = self.runtime.inspect().await.map_err(|error| error.to_string())?;
-        let deckies = statuses.into_iter().map(|status| DeckyInspection {
-            name: status.name,
-            state: status.state.to_string(),
-            services: status.services.into_iter().map(|(slug, state)| (slug, state.to_string())).collect(),
-            last_error: status.last_error,
-            port_base: status.port_base,
-            plan_hash: status.plan_hash,
-            egress_blocked: status.egress_blocked,
-        });
-        Ok(InspectReply { deckies: deckies.collect() })
+        let mut deckies: BTreeMap<_, _> = statuses
+            .into_iter()
+            .map(|status| {
+                let services = status.services.into_iter().map(|(slug, state)| (slug, state.to_string()));
+                let inspection = DeckyInspection {
+                    name: status.name.clone(),
+                    state: status.state.to_string(),
+                    services: services.collect(),
+                    last_error: status.last_error,
+                    port_base: status.port_base,
+                    plan_hash: status.plan_hash,
+                    egress_blocked: status.egress_blocked,
+                };
+                (status.name, inspection)
+            })
+            .collect();
+        // What the engine is at work on: its word counts, also for one of which nothing is there yet.
+        for (name, over) in self.mirror.overrides() {
+            let decky = deckies.entry(name.clone()).or_insert_with(|| DeckyInspection {
+                name,
+                state: String::new(),
+                services: BTreeMap::new(),
+                last_error: None,
+                port_base: 0,
+                plan_hash: None,
+                egress_blocked: 0,
+            });
+            decky.state = over.state.to_string();
+            decky.last_error = over.last_error;
+        }
+        Ok(InspectReply { deckies: deckies.into_values().collect() })
+    }
+
+    async fn host(&self, _: HostRequest) -> HostReply {
+        let able = self.runtime.abilities().await;
+        HostReply {
+            runtime: self.runtime.kind().as_str().to_owned(),
+            engine: able.engine,
+            network: able.network.map(|lan| HostLan {
+                interface: lan.interface,
+                subnet: lan.subnet.to_string(),
+                gateway: lan.gateway.map(Into::into),
+                address: lan.address.map(Into::into),
+            }),
+            shells: able.shells,
+        }
+    }
+
+    async fn survey(&self, request: SurveyRequest) -> Result<SurveyReply, String> {
+        if request.addresses.len() > MAX_SURVEY {
+            let count = request.addresses.len();
+            return Err(format!(
+                "{count} addresses are too many for one survey: ask for at most {MAX_SURVEY}"
+            ));
+        }
+        let taken = self.runtime.survey(request.interface.as_deref(), &request.addresses).await;
+        Ok(SurveyReply { taken: taken.map_err(|error| error.to_string())? })
     }
 
     async fn put_files(&self, request: PutFilesRequest) -> Result<PutFilesReply, String> {

@@ -4,6 +4,7 @@
 //! leaves a state that the runtime and the mirror go on with. The database may be down at any time. The engine neither
 //! plans nor keeps deckies alive.
 
+mod baseline;
 mod lifecycle;
 mod report;
 mod summary;
@@ -14,13 +15,17 @@ use std::{
     sync::Arc,
 };
 
+use decnet_bus::Worker;
 use decnet_core::DeckyName;
-use decnet_fleet::{DeckyPlan, DeckyState, Plan, plan::PLAN_SCHEMA};
+use decnet_fleet::{DeckyPlan, DeckyState, Plan, RuntimeKind, plan::PLAN_SCHEMA};
 use decnet_kit::Ctx;
 use decnet_runtime::{DeckyStatus, HostRuntime};
 use futures_util::{FutureExt, StreamExt};
 
-pub(crate) use self::report::Report;
+pub(crate) use self::{
+    baseline::{Baseline, NoBaseline},
+    report::Report,
+};
 use self::{
     lifecycle::Lifecycle,
     report::Steps,
@@ -41,6 +46,9 @@ pub(crate) struct Engine {
     runtime: Arc<dyn HostRuntime>,
     desired: Arc<Desired>,
     mirror: Arc<Mirror>,
+    baseline: Arc<dyn Baseline>,
+    /// The tag of this host's fleet.
+    fleet: String,
 }
 
 impl Engine {
@@ -49,8 +57,21 @@ impl Engine {
         runtime: Arc<dyn HostRuntime>,
         desired: Arc<Desired>,
         mirror: Arc<Mirror>,
+        baseline: Arc<dyn Baseline>,
+        fleet: String,
     ) -> Self {
-        Self { ctx, runtime, desired, mirror }
+        Self { ctx, runtime, desired, mirror, baseline, fleet }
+    }
+
+    /// Before [`Self::restore`]: what does not run yet is on its way up. Whoever looks meanwhile must not take it for failed.
+    pub(crate) async fn announce(&self) {
+        let Some(plan) = self.desired.plan().filter(|plan| self.check(plan).is_ok()) else { return };
+        let running = self.runtime.inspect().await.unwrap_or_default();
+        let runs = |decky: &DeckyPlan| {
+            running.iter().any(|s| s.name == *decky.name() && s.state == DeckyState::Running)
+        };
+        let names = plan.deckies.iter().filter(|decky| !runs(decky)).map(|decky| decky.name().clone());
+        self.mirror.set(&names.collect::<Vec<_>>(), DeckyState::Pending);
     }
 
     /// At the start: what should run is made to run. Nothing is removed: what runs and should not is only reported.
@@ -60,18 +81,36 @@ impl Engine {
             tracing::error!(reason, "the deployment of this host is not carried on");
             return;
         }
+        if let Err(error) = self.runtime.prepare(&plan).await {
+            tracing::error!(%error, "what the deckies of this host need is not there; starting them all the same");
+        }
         let starts =
             plan.deckies.iter().map(|decky| async move { (decky, self.runtime.deploy(decky).await) }.boxed());
         let mut starts = at_once(starts.collect());
         while let Some((decky, outcome)) = starts.next().await {
-            if let Err(error) = outcome {
-                tracing::error!(decky = %decky.name(), %error, "a decky does not run");
+            match outcome {
+                Ok(_) => self.mirror.unset(std::slice::from_ref(decky.name())),
+                Err(error) => {
+                    tracing::error!(decky = %decky.name(), %error, "a decky does not run");
+                    self.failed(decky.name(), &error.to_string()).await;
+                }
             }
         }
         for status in self.runtime.inspect().await.unwrap_or_default() {
             if plan.decky(status.name.as_str()).is_none() {
-                tracing::warn!(decky = %status.name, "runs and is not deployed: `decnet teardown` removes it");
+                tracing::warn!(decky = %status.name, "runs and is not deployed: `decnet teardown --id` or `decnet reconcile --prune` removes it");
             }
+        }
+    }
+
+    /// A decky could not be started. If the runtime keeps nothing of it, its failure is remembered here; else the runtime's
+    /// own word counts, since it goes on trying.
+    async fn failed(&self, name: &DeckyName, reason: &str) {
+        let knows = self.inspect().await.is_ok_and(|running| running.contains_key(name));
+        if knows {
+            self.mirror.unset(std::slice::from_ref(name));
+        } else {
+            self.mirror.set_failed(name, DeckyState::Failed, reason);
         }
     }
 
@@ -81,9 +120,7 @@ impl Engine {
         let running = self.inspect().await?;
         let before = self.desired.plan();
         self.carry_over(&mut plan);
-        if !before.as_ref().is_some_and(|before| is_same(before, &plan)) {
-            self.desired.save(&plan).await.map_err(|error| format!("nothing was deployed: {error:#}"))?;
-        }
+        self.runtime.prepare(&plan).await.map_err(|error| format!("nothing was deployed: {error}"))?;
 
         let hash_of = |name: &DeckyName| running.get(name).and_then(|status| status.plan_hash.as_ref());
         let wanted: BTreeSet<&DeckyName> = plan.deckies.iter().map(DeckyPlan::name).collect();
@@ -95,8 +132,22 @@ impl Engine {
         let changed_names: Vec<DeckyName> = changed.iter().map(|decky| decky.name().clone()).collect();
         let removed: Vec<DeckyName> = running.keys().filter(|name| !wanted.contains(name)).cloned().collect();
         let steps = Steps::new(report, changed.len() * 2 + removed.len());
+        // Before it is recorded: whoever compares must not find a decky that is recorded and neither there nor on its way.
+        let known_before = self.mirror.overrides();
         self.mirror.set(&changed_names, DeckyState::Pending);
         self.mirror.set(&removed, DeckyState::TearingDown);
+        if !before.as_ref().is_some_and(|before| is_same(before, &plan)) {
+            self.desired.save(&plan).await.map_err(|error| {
+                self.mirror.put_back(known_before.clone());
+                format!("nothing was deployed: {error:#}")
+            })?;
+        }
+        // Failures of an earlier deploy that this one has no more to do with.
+        let forgotten: Vec<DeckyName> = known_before
+            .into_keys()
+            .filter(|name| !wanted.contains(name) && !running.contains_key(name))
+            .collect();
+        self.mirror.unset(&forgotten);
         steps.say(None, "the plan is saved").await;
         let mut rows = self.mirror.pass().await;
 
@@ -105,6 +156,7 @@ impl Engine {
         let mut troubles = self.remove_all(&removed, &old_services, report, &steps).await;
         let mut bases = BTreeMap::new();
         let mut started = Vec::new();
+        let mut undone = Vec::new();
         let starts = changed.iter().map(|decky| async { (*decky, self.start(decky, &steps).await) }.boxed());
         let mut starts = at_once(starts.collect());
         while let Some((decky, outcome)) = starts.next().await {
@@ -119,33 +171,47 @@ impl Engine {
                     steps.skip(1);
                     self.mirror.set_failed(decky.name(), DeckyState::Failed, &error.to_string());
                     troubles.push(format!("{}: {error}", decky.name()));
+                    if !running.contains_key(decky.name()) {
+                        undone.push(decky.name().clone());
+                    }
                 }
             }
         }
         drop(starts);
+        self.undo(&undone).await;
         let settled = self.wait_until_well(&started, &steps).await;
+        let mut well = Vec::new();
         for decky in &started {
             let status = settled.get(decky.name());
-            self.mirror.unset(decky.name());
+            self.mirror.unset(std::slice::from_ref(decky.name()));
             if status.is_some_and(|status| status.state == DeckyState::Running) {
                 let old = old_services.get(decky.name());
                 self.tell(report, Lifecycle::deployed(decky, old.map(Vec::as_slice)));
+                well.push(&decky.config);
             } else {
                 troubles.push(format!("{}: {}", decky.name(), not_well(status)));
             }
         }
         rows &= self.mirror.pass().await;
-        // A decky that was not started gets its own word again: the runtime goes on trying.
-        for name in &changed_names {
-            self.mirror.unset(name);
+        // A decky that ran before and was not started again gets its own word again: the runtime goes on trying. One of
+        // which nothing is left stays failed until it is deployed again.
+        let others: Vec<DeckyName> =
+            changed_names.iter().filter(|name| !undone.contains(name)).cloned().collect();
+        self.mirror.unset(&others);
+        for decky in well {
+            baseline::plant(&*self.baseline, decky).await;
         }
+        troubles.extend(self.settle(Some(&plan)).await);
         summary(&plan, &changed_names, &removed, &bases, &troubles, rows)
     }
 
     /// Removes one decky; it stays removed.
     pub(crate) async fn teardown_one(&self, name: &DeckyName, report: &Report) -> Result<String, Failure> {
         let running = self.inspect().await?;
-        let deployed = matches!(self.desired.read(), desired::Deployed::Known(Some(state)) if state.decky(name.as_str()).is_some());
+        let deployed = self.desired.read().has(name);
+        if deployed && report.requested_by == Worker::Reconciler.as_str() {
+            return Ok(format!("{name} is deployed: it is no orphan, and nothing was changed"));
+        }
         if !deployed && !running.contains_key(name) {
             self.mirror.pass().await;
             return Ok(format!("there is no decky {name}: nothing was changed"));
@@ -156,12 +222,17 @@ impl Engine {
         let mut rows = self.mirror.pass().await;
         // The record first: what is not in it is not started again, whatever happens from here on.
         self.desired.remove(name).await.map_err(|error| {
-            self.mirror.unset(name);
+            self.mirror.unset(&names);
             format!("{name} was not removed: {error:#}")
         })?;
         let steps = Steps::new(report, 1);
-        let troubles = self.remove_all(&names, &services, report, &steps).await;
+        let mut troubles = self.remove_all(&names, &services, report, &steps).await;
         rows &= self.mirror.pass().await;
+        let left = self.desired.plan();
+        // What is recorded and cannot be read may need everything that is there.
+        if left.is_some() || self.desired.read() == desired::Deployed::Known(None) {
+            troubles.extend(self.settle(left.as_ref()).await);
+        }
         conclude(format!("{name} is removed"), &troubles, rows)
     }
 
@@ -178,18 +249,19 @@ impl Engine {
         self.mirror.set(&names, DeckyState::TearingDown);
         let mut rows = self.mirror.pass().await;
         self.desired.clear().await.map_err(|error| {
-            for name in &names {
-                self.mirror.unset(name);
-            }
+            self.mirror.unset(&names);
             format!("nothing was removed: {error:#}")
         })?;
         if names.is_empty() {
-            return conclude("nothing was deployed".to_owned(), &[], rows);
+            let troubles = self.settle(None).await.into_iter().collect::<Vec<_>>();
+            return conclude("nothing was deployed".to_owned(), &troubles, rows);
         }
         let steps = Steps::new(report, names.len());
-        let troubles = self.remove_all(&names, &services, report, &steps).await;
+        let mut troubles = self.remove_all(&names, &services, report, &steps).await;
+        let removed = names.len() - troubles.len();
         rows &= self.mirror.pass().await;
-        conclude(format!("{} deckies are removed", names.len() - troubles.len()), &troubles, rows)
+        troubles.extend(self.settle(None).await);
+        conclude(format!("{removed} deckies are removed"), &troubles, rows)
     }
 
     /// Whether this host can carry out `plan`.
@@ -210,6 +282,12 @@ impl Engine {
             return Err(format!(
                 "the plan is for the {theirs} runtime and this agent runs {ours}: set DECNET_RUNTIME for both"
             ));
+        }
+        // The process runtime knows its deckies by its own folder.
+        if plan.runtime == RuntimeKind::Docker && plan.fleet != self.fleet {
+            return Err(
+                "the plan was made with another fleet secret than this agent's: let both use one DECNET_SECRET_FILE".to_owned(),
+            );
         }
         if let Some(twice) = plan.deckies.iter().find(|decky| !names.insert(decky.name())) {
             return Err(format!("the plan has decky {} twice: give each its own name", twice.name()));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use decnet_core::DeckyName;
-use decnet_fleet::{DeckyPlan, DeckyState};
+use decnet_fleet::{DeckyPlan, DeckyState, Plan};
 use decnet_runtime::{DeckyStatus, Deployed, RuntimeError};
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream};
 use tokio::time::Instant;
@@ -95,7 +95,7 @@ impl Engine {
             match outcome {
                 Ok(_) => {
                     steps.done(name, "removed").await;
-                    self.mirror.unset(name);
+                    self.mirror.unset(std::slice::from_ref(name));
                     self.tell(report, Lifecycle::retired(name, services.get(name)));
                 }
                 Err(error) => {
@@ -106,6 +106,24 @@ impl Engine {
             }
         }
         troubles
+    }
+
+    /// Removes what is left of first starts that failed. Their rows go on saying so.
+    pub(super) async fn undo(&self, names: &[DeckyName]) {
+        let removals =
+            names.iter().map(|name| async move { (name, self.runtime.remove(name).await) }.boxed());
+        let mut removals = at_once(removals.collect());
+        while let Some((decky, outcome)) = removals.next().await {
+            if let Err(error) = outcome {
+                tracing::error!(%decky, %error, "something is left of a decky that did not start");
+            }
+        }
+    }
+
+    /// Removes what no decky of `plan` needs any more; what went wrong.
+    pub(super) async fn settle(&self, plan: Option<&Plan>) -> Option<String> {
+        let error = self.runtime.settle(plan).await.err()?;
+        Some(format!("something that no decky needs any more was not removed: {error}"))
     }
 
     /// Hands a lifecycle event to the mirror, to be written with the next rows. A failure only warns.

@@ -225,6 +225,15 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Adds what another pass did.
+    pub fn add(&mut self, other: &Self) {
+        self.inserted += other.inserted;
+        self.deleted += other.deleted;
+        self.state_updated += other.state_updated;
+        self.payload_updated += other.payload_updated;
+        self.orphans += other.orphans;
+    }
+
     /// Counts one action.
     pub fn count(&mut self, action: &Action) {
         match (action.transition.map(|t| t.word), &action.change) {

@@ -75,6 +75,11 @@ pub enum StateError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file was unreadable and was set aside.
+    #[error(
+        "state file {0} was unreadable and is set aside: what is deployed is unknown and nothing is deleted; `decnet deploy` or `decnet teardown --all` makes it known again"
+    )]
+    Lost(PathBuf),
     /// Another writer holds the lock.
     #[error("state file {0} is being changed by another deploy or teardown: wait for it to end")]
     Locked(PathBuf),
@@ -113,6 +118,24 @@ impl StateStore {
             return Err(StateError::Unreadable { path: self.path.clone(), reason });
         }
         Ok(Some(state))
+    }
+
+    /// The same for whoever draws conclusions from an absent file: after an unreadable one was set aside, it says nothing.
+    pub fn known(&self) -> Result<Option<StateFile>, StateError> {
+        match self.load()? {
+            None if self.is_lost() => Err(StateError::Lost(self.path.clone())),
+            known => Ok(known),
+        }
+    }
+
+    /// Whether an absent file says nothing.
+    pub fn is_lost(&self) -> bool {
+        // A marker that cannot be looked for is no proof of its absence.
+        !matches!(self.lost_marker().try_exists(), Ok(false))
+    }
+
+    fn lost_marker(&self) -> PathBuf {
+        self.path.with_extension("lost")
     }
 
     /// The plan of what is deployed; `None` if nothing is, or if the file is the original's, whose `compose_path` names
@@ -239,6 +262,16 @@ impl StateLock<'_> {
         file::remove(path)?;
         file::remove_old_plans(path, Path::new(""));
         Ok(())
+    }
+
+    /// Says that from now on an absent state file says nothing, or that it says again that nothing is deployed.
+    pub fn set_lost(&self, lost: bool) -> Result<(), StateError> {
+        let marker = self.store.lost_marker();
+        if lost {
+            file::write_json(&marker, &serde_json::json!({"lost": true}), file::SHARED)
+        } else {
+            file::remove(&marker)
+        }
     }
 
     /// Moves an unreadable state file out of the way and returns where it is now; `None` if there is none.

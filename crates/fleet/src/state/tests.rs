@@ -201,6 +201,23 @@ fn a_plan_of_another_generation_is_unreadable() {
 }
 
 #[test]
+fn an_absent_file_says_nothing_after_a_loss() {
+    let bench = Bench::new();
+    assert_eq!(bench.store.known().unwrap(), None);
+    let lock = bench.store.lock().unwrap();
+    lock.set_lost(true).unwrap();
+    assert!(matches!(bench.store.known(), Err(StateError::Lost(_))) && bench.store.is_lost());
+    assert_eq!(bench.store.load().unwrap(), None);
+    let saved = lock.save(&a_plan(1, "[a]\n"), now()).unwrap();
+    assert_eq!(bench.store.known().unwrap(), Some(saved));
+    lock.clear().unwrap();
+    assert!(bench.store.known().is_err());
+    lock.set_lost(false).unwrap();
+    lock.set_lost(false).unwrap();
+    assert_eq!(bench.store.known().unwrap(), None);
+}
+
+#[test]
 fn one_writer_at_a_time() {
     let bench = Bench::new();
     let lock = bench.store.lock().unwrap();
