@@ -1,10 +1,13 @@
-//! The command line: `run`, `health`, `probe-banner`. Wiring only.
+//! The command line: `run`, `shell-server`, `health`, `probe-banner`. Wiring only.
 //!
 //! Exit codes: 0 done, 1 failed, 2 what was asked for is wrong.
 
 use std::{
+    fs::OpenOptions,
+    io::{self, Write},
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -20,13 +23,13 @@ use crate::{
     document::{self, Wishes},
     health,
     host::{Decoy, Surroundings},
-    probe,
+    probe, shell,
 };
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
-/// Serves the protocols of one decky and writes what happens to them as RFC 5424 lines on stdout.
+/// Serves the protocols of one decky and writes what happens to them as RFC 5424 lines.
 #[derive(Debug, Parser)]
 #[command(name = "decnet-decoy", version)]
 pub struct Cli {
@@ -38,6 +41,8 @@ pub struct Cli {
 enum Verb {
     /// Serve until SIGTERM.
     Run(Run),
+    /// Be process 1 of a shell container. Its document is in the container; it hides itself.
+    ShellServer,
     /// Ask whether a decoy is well.
     Health(Health),
     /// Connect to a decky's service, print its greeting and hang up.
@@ -64,6 +69,9 @@ struct Run {
     /// 64 hexadecimal digits to invent the machine from; from the system's randomness if absent
     #[arg(long, env = "DECNET_DECOY_SECRET", hide_env_values = true)]
     secret: Option<String>,
+    /// File that lines are appended to, in place of stdout
+    #[arg(long)]
+    output: Option<PathBuf>,
     /// Folder for values too large for a line and for captured files
     #[arg(long)]
     artifacts: Option<PathBuf>,
@@ -105,10 +113,19 @@ struct ProbeBanner {
     source_port: Option<u16>,
 }
 
+impl Cli {
+    /// Does what needs no async runtime, and must not have its threads; `None` if that is not what was asked for.
+    pub fn run_alone(&self) -> Option<ExitCode> {
+        matches!(self.verb, Verb::ShellServer).then(shell::start)
+    }
+}
+
 /// Does what the arguments say.
 pub async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.verb {
         Verb::Run(args) => serve(args).await,
+        // Done before by [`Cli::run_alone`].
+        Verb::ShellServer => Ok(()),
         Verb::Health(args) => ask(args).await,
         Verb::ProbeBanner(args) => greet(args).await,
     };
@@ -142,18 +159,30 @@ async fn serve(args: Run) -> Outcome {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| (FAILED, error.to_string()))?;
     let surroundings =
         Surroundings { health_file: args.health_file, any_port: args.any_port, ..Surroundings::default() };
-    let decoy = Decoy::start(config, surroundings, std::io::stdout())
+    let (sink, place) = open_sink(args.output.as_deref()).map_err(|message| (FAILED, message))?;
+    let decoy = Decoy::start(config, surroundings, sink)
         .await
         .map_err(|error| (if error.is_usage() { USAGE } else { FAILED }, error.to_string()))?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = decoy.output_broke() => {
-            return Err((FAILED, "stdout is closed: give it a reader that stays".to_owned()));
+            return Err((FAILED, format!("{place} cannot be written any more: see above, mend it and start again")));
         }
     }
     decoy.stop().await;
     Ok(())
+}
+
+/// Where lines go, and its name for people.
+fn open_sink(output: Option<&Path>) -> Result<(Box<dyn Write + Send>, String), String> {
+    let Some(path) = output else { return Ok((Box::new(io::stdout()), "stdout".to_owned())) };
+    // Appending: the file may be read, cut at its front and continued by a later start.
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let file = file.map_err(|error| {
+        format!("cannot append to {} ({error}); give --output a file in a writable folder", path.display())
+    })?;
+    Ok((Box::new(file), path.display().to_string()))
 }
 
 async fn ask(args: Health) -> Outcome {

@@ -1,7 +1,9 @@
 //! The decoy: one static binary inside a decky that serves all its protocols.
 //!
-//! Its only ways out are stdout (RFC 5424 lines) and one artifact folder. It deliberately knows no bus, no
-//! database and no container engine: it lives in the hostile box. Names are never resolved.
+//! Its only ways out are its lines (RFC 5424, on stdout or in a file) and one artifact folder. It deliberately knows no
+//! bus, no database and no container engine: it lives in the hostile box. Names are never resolved.
+//!
+//! The same binary is process 1 of the container where an intruder's shell runs ([`shell`]); the two meet at a socket.
 
 mod accept;
 pub mod admission;
@@ -20,6 +22,7 @@ pub mod probe;
 pub mod redis;
 pub mod report;
 pub mod service;
+pub mod shell;
 pub mod ssh;
 pub mod stream;
 

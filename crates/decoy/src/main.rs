@@ -3,10 +3,20 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use decnet_decoy::cli::{self, Cli};
+use decnet_decoy::{
+    cli::{self, Cli},
+    shell,
+};
 
 fn main() -> ExitCode {
+    // A process of the shell container has no arguments of ours: before anything reads them.
+    if let Some(code) = shell::stage() {
+        return code;
+    }
     let cli = Cli::parse();
+    if let Some(code) = cli.run_alone() {
+        return code;
+    }
     // The default message would print what was captured; the place is enough to find the bug.
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();

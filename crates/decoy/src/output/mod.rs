@@ -1,4 +1,4 @@
-//! Where events leave the decoy: one line each on stdout, large values as files beside it.
+//! Where events leave the decoy: one line each on stdout or in a file, large values as files beside it.
 
 mod artifacts;
 mod fit;

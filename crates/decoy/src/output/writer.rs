@@ -1,4 +1,4 @@
-//! The one writer of stdout: its own OS thread behind a bounded queue, so that a slow reader of our output slows
+//! The one writer of the lines: its own OS thread behind a bounded queue, so that a slow reader of our output slows
 //! conversations down and never the runtime's threads.
 //!
 //! [`Writer::write`] returns after the line left the process. When the output stays blocked, lines are counted
@@ -124,7 +124,7 @@ impl<W: Write, F: Fn(u64) -> String> Thread<W, F> {
             }
             if let Err(error) = self.put(&batch) {
                 eprintln!(
-                    "decoy: cannot write to stdout ({error}); stopping, since nothing that happens here would be recorded"
+                    "decoy: cannot write the lines ({error}); stopping, since nothing that happens here would be recorded"
                 );
                 self.broken.cancel();
                 return;
