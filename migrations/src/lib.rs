@@ -11,6 +11,7 @@ mod m0003_attackers;
 mod m0004_fleet;
 mod m0005_life;
 mod m0006_outbox;
+mod m0007_webhooks;
 
 use std::collections::BTreeSet;
 
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_fleet::Migration),
             Box::new(m0005_life::Migration),
             Box::new(m0006_outbox::Migration),
+            Box::new(m0007_webhooks::Migration),
         ]
     }
 }
@@ -70,7 +72,7 @@ fn known() -> Vec<String> {
     Migrator::migrations().iter().map(|m| m.name().to_owned()).collect()
 }
 
-/// The newest schema version this binary knows, such as `m0006_outbox`.
+/// The newest schema version this binary knows, such as `m0007_webhooks`.
 pub fn version() -> String {
     known().pop().unwrap_or_default()
 }

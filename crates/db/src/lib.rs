@@ -27,11 +27,13 @@ mod orchestrator;
 mod outbox;
 mod page;
 mod reinit;
+mod seal;
 mod search;
 mod sessions;
 mod state;
 mod stats;
 mod synthetic_files;
+mod webhooks;
 
 pub use access::{NewUser, Role, User, Users};
 pub use attackers::{
@@ -55,11 +57,16 @@ pub use orchestrator::{NewOrchestratorEvent, OrchestratorEvent, OrchestratorEven
 pub use outbox::{NewOutbox, Outbox, OutboxRow};
 pub use page::{Page, Paging};
 pub use reinit::Deleted;
+pub use seal::{SealError, SealKey};
 pub use search::{Search, SearchError, Term};
 pub use sessions::{Session, SessionQuery, Sessions};
 pub use state::State;
 pub use stats::Stats;
 pub use synthetic_files::{NewSyntheticFile, SyntheticFile, SyntheticFiles};
+pub use webhooks::{
+    DEAD_LETTERS, DeadLetter, Edited, NewDeadLetter, PreviousSecret, Webhook, WebhookHealth, WebhookSettings,
+    Webhooks,
+};
 
 impl Db {
     /// Captured lines, for reading.
@@ -105,6 +112,11 @@ impl Db {
     /// Files the orchestrator planted.
     pub fn synthetic_files(&self) -> SyntheticFiles<'_> {
         SyntheticFiles(self)
+    }
+
+    /// Where events go, and what was refused there.
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks(self)
     }
 
     /// Events waiting to be published.

@@ -15,3 +15,5 @@ pub(crate) mod session;
 pub(crate) mod state;
 pub(crate) mod synthetic_file;
 pub(crate) mod user;
+pub(crate) mod webhook;
+pub(crate) mod webhook_deadletter;

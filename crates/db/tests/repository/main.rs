@@ -13,3 +13,4 @@ mod logs;
 mod outbox;
 mod place;
 mod schema;
+mod webhooks;

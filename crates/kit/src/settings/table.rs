@@ -112,6 +112,8 @@ settings! {
     admin_user: String, "DECNET_ADMIN_USER", ["web.admin-user", "api.admin-user"], "admin";
     /// The first administrator's password; when absent, one is made and shown once.
     admin_password: Option<Secret>, "DECNET_ADMIN_PASSWORD", ["web.admin-password", "api.admin-password"], "", secret;
+    /// The file of the key that seals the secrets of webhooks in the database; made when it is missing.
+    webhook_key_file: PathBuf, "DECNET_WEBHOOK_KEY_FILE", [], "{state_dir}/webhook.key";
     /// Lines that the collector writes in one transaction at most.
     batch_size: NonZeroU32, "DECNET_BATCH_SIZE", ["ingester.batch-size"], "1000";
     /// How long the collector waits for a batch to fill, in milliseconds.
