@@ -60,9 +60,13 @@ fn every_line_is_one_directive_and_secrets_are_credentials() {
             let shape = line.starts_with('#') || line.starts_with('[') || line.contains('=');
             assert!(shape && !line.ends_with('\\'), "{}: {line}", file.path);
         }
-        let reads_secret = file.text.contains("_SECRET_FILE=");
-        assert_eq!(reads_secret, file.text.contains(".secret:/"), "{}", file.path);
-        assert!(!file.text.contains("_SECRET_FILE=/"), "{}", file.path);
+        // Every variable that names one of them points into the unit's credentials.
+        let variables =
+            ["DECNET_SECRET_FILE=", "DECNET_JWT_SECRET_FILE=", "DECNET_WEBHOOK_KEY_FILE=", "NKEY_FILE="];
+        for line in file.text.lines().filter(|line| variables.iter().any(|name| line.contains(name))) {
+            let name = line.split_once("=%d/").unwrap_or_else(|| panic!("{}: {line}", file.path)).1;
+            assert!(file.text.contains(&format!("LoadCredential={name}:/")), "{}: {line}", file.path);
+        }
     }
     // Only who needs it is handed the fleet secret.
     for worker in Worker::BUILT.iter().filter(|worker| **worker != Worker::Bus) {
@@ -72,6 +76,8 @@ fn every_line_is_one_directive_and_secrets_are_credentials() {
             "{worker}"
         );
         assert_eq!(worker_unit(*worker).contains("jwt.secret"), *worker == Worker::Api, "{worker}");
+        let seals = matches!(worker, Worker::Api | Worker::Webhook);
+        assert_eq!(worker_unit(*worker).contains("webhook.key"), seals, "{worker}");
     }
 }
 

@@ -81,13 +81,15 @@ pub fn worker_unit(worker: Worker) -> String {
     account(&mut unit, worker);
     unit.set("LoadCredential", format!("nkey:{KEYS}/{worker}.nk"));
     unit.set("Environment", "DECNET_NATS_NKEY_FILE=%d/nkey");
-    if grant.fleet_secret {
-        unit.set("LoadCredential", format!("fleet.secret:{STATE}/fleet.secret"));
-        unit.set("Environment", "DECNET_SECRET_FILE=%d/fleet.secret");
-    }
-    if grant.token_key {
-        unit.set("LoadCredential", format!("jwt.secret:{ETC}/jwt.secret"));
-        unit.set("Environment", "DECNET_JWT_SECRET_FILE=%d/jwt.secret");
+    for (needed, name, folder, variable) in [
+        (grant.fleet_secret, "fleet.secret", STATE, "DECNET_SECRET_FILE"),
+        (grant.token_key, "jwt.secret", ETC, "DECNET_JWT_SECRET_FILE"),
+        (grant.webhook_key, "webhook.key", STATE, "DECNET_WEBHOOK_KEY_FILE"),
+    ] {
+        if needed {
+            unit.set("LoadCredential", format!("{name}:{folder}/{name}"));
+            unit.set("Environment", format!("{variable}=%d/{name}"));
+        }
     }
     places(&mut unit, worker, &grant);
     if grant.docker {

@@ -10,10 +10,13 @@ mod config;
 mod deploy;
 mod gate;
 mod images;
+mod init;
 mod lab;
 mod logs;
 mod operation;
+mod reconcile;
 mod render;
+mod rotate;
 mod run_file;
 mod status;
 mod teardown;
@@ -47,6 +50,8 @@ enum Verb {
     Status(status::Args),
     /// Remove one decky or all of them
     Teardown(teardown::Args),
+    /// Make the table of deckies true: once, or until it is stopped
+    Reconcile(reconcile::Args),
     /// What deckies saw, newest last
     Logs(logs::Args),
     /// Who was seen
@@ -73,7 +78,14 @@ enum Verb {
         verb: lab::Verb,
     },
     /// Bring the database and the broker's streams up to this version
-    Migrate,
+    Migrate(up::MigrateArgs),
+    /// Install on this machine: users, folders, keys, units; start, and wait until everything runs
+    Init(init::Args),
+    /// The broker's keys
+    Bus {
+        #[command(subcommand)]
+        verb: rotate::Verb,
+    },
     /// Print the completion script of a shell
     Completions {
         /// Which shell
@@ -97,6 +109,7 @@ fn main() -> ExitCode {
         Verb::Deploy(args) => deploy::run(&cli.common, &args),
         Verb::Status(args) => status::run(&cli.common, &args),
         Verb::Teardown(args) => teardown::run(&cli.common, &args),
+        Verb::Reconcile(args) => reconcile::run(&cli.common, &args),
         Verb::Logs(args) => logs::run(&cli.common, &args),
         Verb::Attackers(args) => attackers::run(&cli.common, &args),
         Verb::Services(format) => catalogue::services(format),
@@ -105,7 +118,9 @@ fn main() -> ExitCode {
         Verb::Images { verb } => images::run(&cli.common, &verb),
         Verb::Config { verb } => config::run(&cli.common, &verb),
         Verb::Lab { verb } => lab::run(&verb),
-        Verb::Migrate => up::migrate(&cli.common),
+        Verb::Migrate(args) => up::migrate(&cli.common, &args),
+        Verb::Init(args) => init::run(&cli.common, &args),
+        Verb::Bus { verb } => rotate::run(&cli.common, &verb),
         Verb::Completions { shell } => completions(shell),
     };
     match outcome {

@@ -6,6 +6,7 @@ use std::{fmt, future::Future, process::ExitCode, sync::Arc, time::Duration};
 
 use decnet_bus::{Bus, Worker};
 use decnet_core::{Clock, IdSource, SystemClock, SystemIds};
+use rustix::fs::Mode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -146,7 +147,7 @@ where
     Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     // Databases, cursors and logs hold captured secrets: what a worker makes is its owner's alone.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    own_files_only();
     let loaded = match args.load() {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -183,6 +184,14 @@ where
     // What did not end within the bound is left behind; the process ends under it.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// What we make is its owner's alone. A service manager that keeps everyone else out (`UMask=0027`) may let the group in.
+fn own_files_only() {
+    let given = rustix::process::umask(Mode::from_raw_mode(0o077));
+    if given.as_raw_mode() & 0o007 == 0o007 {
+        rustix::process::umask(given);
+    }
 }
 
 fn complain(worker: Worker, error: &dyn fmt::Display) {

@@ -66,6 +66,8 @@ pub struct Grant {
     pub fleet_secret: bool,
     /// The key that signs access tokens.
     pub token_key: bool,
+    /// The key that seals the secrets of webhooks in the database.
+    pub webhook_key: bool,
     /// Files that intruders left: read.
     pub artifacts: bool,
     /// The fleet's state file: read.
@@ -83,6 +85,7 @@ impl Grant {
         egress: false,
         fleet_secret: false,
         token_key: false,
+        webhook_key: false,
         artifacts: false,
         state_file: false,
         memory_mib: 256,

@@ -81,10 +81,19 @@ const AGENT: Grant = Grant {
     ..PLAIN
 };
 
+const API: Grant = Grant {
+    fleet_secret: true,
+    token_key: true,
+    webhook_key: true,
+    artifacts: true,
+    state_file: true,
+    memory_mib: 512,
+    ..PLAIN
+};
+
 workers! {
     /// HTTP API and dashboard.
-    Api "api": built, Data, Master, database,
-        Grant { fleet_secret: true, token_key: true, artifacts: true, state_file: true, memory_mib: 512, ..PLAIN };
+    Api "api": built, Data, Master, database, API;
     /// The broker itself.
     Bus "bus": built, Broker, Hosts, none, Grant { memory_mib: 1024, ..PLAIN };
     /// Ingest lines to database rows.
@@ -108,7 +117,7 @@ workers! {
     /// Identities to campaigns.
     CampaignClusterer "campaign-clusterer": later, Clustering, Master, database, PLAIN;
     /// Signed webhooks.
-    Webhook "webhook": built, Output, Master, database, Grant { egress: true, ..PLAIN };
+    Webhook "webhook": built, Output, Master, database, Grant { egress: true, webhook_key: true, ..PLAIN };
     /// Life on the deckies.
     Orchestrator "orchestrator": built, Life, Master, database, PLAIN;
     /// The one process of a host that touches its container engine.

@@ -9,7 +9,7 @@ mod worker;
 
 use std::{
     fs::File,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -56,19 +56,48 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     block_on(supervise(&loaded, args, programs))
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct MigrateArgs {
+    /// Only the broker's streams and consumers, not the database
+    #[arg(long)]
+    streams: bool,
+}
+
 /// `decnet migrate`: schema and streams, for installations where systemd starts the workers.
-pub(crate) fn migrate(common: &CommonArgs) -> Result<()> {
+pub(crate) fn migrate(common: &CommonArgs, args: &MigrateArgs) -> Result<()> {
     let loaded = config::load(common)?;
     gate::master_only(&loaded.settings)?;
     make_state_dir(&loaded.settings)?;
     block_on(async {
-        for step in migrate_database(&loaded.settings).await? {
-            render::line(&format!("migrated: {step}"))?;
+        if !args.streams {
+            share_sqlite(&loaded.settings)?;
+            for step in migrate_database(&loaded.settings).await? {
+                render::line(&format!("migrated: {step}"))?;
+            }
         }
         let bus = bus::connect_as(&loaded, Worker::Migrate).await?;
         decnet_bus::provision(&bus).await?;
         render::line("streams and consumers are as this version wants them")
     })
+}
+
+/// A SQLite file in a folder that belongs to a group is for that group: SQLite gives its companions the file's mode.
+fn share_sqlite(settings: &Settings) -> Result<()> {
+    let Some(rest) = settings.db_url.expose().strip_prefix("sqlite:") else { return Ok(()) };
+    let path = Path::new(rest.trim_start_matches("//").split('?').next().unwrap_or_default());
+    let shared = path
+        .parent()
+        .and_then(|folder| folder.metadata().ok())
+        .is_some_and(|data| data.mode() & 0o2020 == 0o2020);
+    if !path.is_absolute() || !shared {
+        return Ok(());
+    }
+    let context = || format!("cannot share the database {}", path.display());
+    let file = File::options().append(true).create(true).mode(0o660).open(path).with_context(context)?;
+    if file.metadata().with_context(context)?.mode() & 0o777 != 0o660 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o660)).with_context(context)?;
+    }
+    Ok(())
 }
 
 async fn supervise(loaded: &Loaded, args: &Args, programs: Vec<(Worker, PathBuf)>) -> Result<()> {
