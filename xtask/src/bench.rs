@@ -3,20 +3,24 @@
 use anyhow::Result;
 
 use crate::{
-    setup,
+    engine, images, setup,
     shell::{self, cargo, output, program, target},
 };
 
 /// Lines of the collector's run, and its aim in lines a second.
 const LINES: &str = "200000";
 const AIM: &str = "20000";
+/// Deckies of the reconciler's pass, and its aim in milliseconds.
+const DECKIES: &str = "250";
+const PASS_AIM: &str = "200";
 
 pub(crate) fn run() -> Result<()> {
     setup::run(false, false)?;
     println!("bench: building in release (several minutes the first time)");
     shell::run(&mut cargo(["build", "--release", "--workspace", "--bins", "--quiet"]))?;
-    shell::run(&mut cargo(["build", "--release", "--package", "decnet-collector", "--examples", "--quiet"]))?;
-    shell::run(&mut cargo(["build", "--release", "--package", "decnet-db", "--examples", "--quiet"]))?;
+    for package in ["decnet-collector", "decnet-db", "decnet-reconciler"] {
+        shell::run(&mut cargo(["build", "--release", "--package", package, "--examples", "--quiet"]))?;
+    }
     println!("bench: machine: {}", machine());
     let release = target().join("release");
     for (what, name, args) in [
@@ -28,8 +32,21 @@ pub(crate) fn run() -> Result<()> {
         let example = release.join("examples").join(name);
         shell::run(program(&example.to_string_lossy(), [""; 0]).args(args))?;
     }
+    println!("bench: a reconcile pass over {DECKIES} deckies (aim: {PASS_AIM} ms):");
+    let example = release.join("examples/pass_bench");
+    shell::run(program(&example.to_string_lossy(), [""; 0]).arg(DECKIES))?;
     println!("bench: idle memory after 20 s:");
-    shell::run(&mut program(&release.join("memory").to_string_lossy(), [""; 0]))
+    shell::run(&mut program(&release.join("memory").to_string_lossy(), [""; 0]))?;
+    if !engine::answers() {
+        println!(
+            "bench: containers: skipped, no container engine answers (cargo xtask setup --docker starts one)"
+        );
+        return Ok(());
+    }
+    println!("bench: twenty tiny deckies as containers:");
+    let decoy = images::build(images::Profile::Release)?;
+    let mut bench = program(&release.join("docker_bench").to_string_lossy(), [""; 0]);
+    shell::run(bench.env(images::VARIABLE, decoy))
 }
 
 /// Processor and number of cores, so that a figure can be judged.
