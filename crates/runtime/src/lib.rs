@@ -4,8 +4,11 @@
 //! It executes and reports. It decides nothing about the fleet, keeps no state file, and speaks on no bus: that is
 //! the agent's, the only program that holds a runtime.
 
+pub mod capture;
+pub mod containment;
 mod error;
 mod host_runtime;
+pub mod lan;
 mod output;
 mod process;
 mod readable;

@@ -1,0 +1,2 @@
+//! The host's side of a decky on the real kernel: links and addresses, containment, captured files. Everything happens in
+//! network namespaces and containers of the tests' own making. Needs root; what cannot run says why.
