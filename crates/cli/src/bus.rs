@@ -16,7 +16,7 @@ const CONNECT_BOUND: Duration = Duration::from_secs(5);
 
 /// How to reach the broker: what the operator set, else what a running `decnet up` left, else the default with the key that
 /// `decnet init` made.
-fn reach(loaded: &Loaded, holder: Worker) -> BusConfig {
+pub(crate) fn reach(loaded: &Loaded, holder: Worker) -> BusConfig {
     let settings = &loaded.settings;
     let default = loaded.effective.iter().any(|e| e.key == "nats_url" && e.layer == Layer::Default);
     let config = settings.bus_config();

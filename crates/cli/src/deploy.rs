@@ -1,20 +1,35 @@
 //! `decnet deploy`: reads the operator's wishes, makes the plan, and hands it to the agent, the only one who acts.
 //!
-//! `--dry-run` ends with the plan: no broker, no database, nothing touched.
+//! `--dry-run` ends with the plan: no broker, no database, nothing touched. Without it the agent is asked first what runs
+//! deckies on its host, which LAN that is on and who has the chosen addresses there.
 
-use std::{collections::HashSet, io::Read, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashSet},
+    io::Read,
+    net::IpAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
-use anyhow::{Context, Result, bail};
-use decnet_bus::{Topic, payload::DeployCommand};
+use anyhow::{Context, Result, anyhow};
+use decnet_bus::{
+    Bus, RequestError, Topic,
+    payload::{DeployCommand, HostReply, HostRequest, SurveyReply, SurveyRequest},
+};
 use decnet_core::{FleetSecret, IdSource, SystemIds};
 use decnet_fleet::{
-    DecnetConfig, FlagOptions, FleetSpec, Mode, Plan, PlanRequest, RuntimeKind, StateError, StateStore,
-    from_flags, ini,
+    DecnetConfig, Draft, FlagOptions, FleetSpec, HostFacts, Mode, Plan, PlanErrors, PlanRequest, RuntimeKind,
+    StateError, StateStore, from_flags, ini, plan::Step,
 };
 use decnet_kit::{args::CommonArgs, settings};
 use ipnet::Ipv4Net;
 
 use crate::{BadInput, block_on, bus, config, gate, operation, render};
+
+/// How long the agent may take for an answer; it bounds itself to 8 s.
+const ANSWER_BOUND: Duration = Duration::from_secs(9);
+/// How long an agent that is just being started may take to listen.
+const AGENT_GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag of the command line")]
@@ -90,27 +105,26 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     let secret = secret(args, settings)?;
     // A repeatable plan must not depend on what this machine happens to run.
     let repeatable = args.secret.is_some() || args.seed.is_some();
-    let plan = make_plan(&spec, &secret, settings, before.as_ref().filter(|_| !repeatable))?;
-    for warning in &plan.warnings {
-        eprintln!("decnet: warning: {}", decnet_logline::clean(warning));
-    }
+    let wishes =
+        Wishes { spec: &spec, secret: &secret, settings, before: before.as_ref().filter(|_| !repeatable) };
     if args.dry_run {
+        let plan = wishes.plan_alone()?;
+        warn(&plan);
         return show(&plan, args.json);
     }
-    if plan.runtime == RuntimeKind::Docker {
-        bail!(BadInput(
-            "this version can only plan for a LAN (--dry-run), its Docker runtime is not built yet: leave out net=, ip= and gw=, and set DECNET_RUNTIME to auto or process".to_owned()
-        ));
-    }
-    let summary = block_on(async {
+    let (plan, summary) = block_on(async {
         let bus = bus::connect(&loaded).await?;
+        let plan = wishes.plan_with(&bus).await?;
+        warn(&plan);
         let operation = SystemIds.next_id();
         let command = DeployCommand {
             operation: operation.to_string(),
             requested_by: "cli".to_owned(),
             plan: serde_json::to_value(&plan)?,
         };
-        operation::order(&bus, &Topic::CmdDeploy { host: plan.host.clone() }, operation, &command).await
+        let topic = Topic::CmdDeploy { host: plan.host.clone() };
+        let summary = operation::order(&bus, &topic, operation, &command).await?;
+        Ok((plan, summary))
     })?;
     if args.json {
         return render::json(&serde_json::json!({ "summary": summary, "plan": plan.redacted()? }));
@@ -180,29 +194,104 @@ fn secret(args: &Args, settings: &settings::Settings) -> Result<FleetSecret> {
     FleetSecret::load_or_create(&settings.secret_file).context("the fleet secret")
 }
 
-fn make_plan(
-    spec: &FleetSpec,
-    secret: &FleetSecret,
+fn warn(plan: &Plan) {
+    for warning in &plan.warnings {
+        eprintln!("decnet: warning: {}", decnet_logline::clean(warning));
+    }
+}
+
+/// What a plan is made from.
+struct Wishes<'a> {
+    spec: &'a FleetSpec,
+    secret: &'a FleetSecret,
+    settings: &'a settings::Settings,
+    before: Option<&'a (u64, DecnetConfig)>,
+}
+
+impl Wishes<'_> {
+    /// The plan as far as it can be told without asking anybody.
+    fn plan_alone(&self) -> Result<Plan> {
+        let runtime = match self.settings.runtime {
+            settings::RuntimeKind::Process => RuntimeKind::Process,
+            settings::RuntimeKind::Auto => RuntimeKind::auto(self.spec, false),
+            settings::RuntimeKind::Docker => RuntimeKind::Docker,
+        };
+        let nobody = HashSet::new();
+        decnet_fleet::plan(&self.request(runtime, None, &nobody)).map_err(bad_input)
+    }
+
+    /// The plan for the agent's host, on addresses that nobody has.
+    async fn plan_with(&self, bus: &Bus) -> Result<Plan> {
+        let facts = host_facts(bus, self.settings).await?;
+        let nobody = HashSet::new();
+        let mut draft = Draft::new(self.request(facts.runtime, Some(&facts), &nobody));
+        loop {
+            match draft.step().map_err(bad_input)? {
+                Step::Done(plan) => return Ok(*plan),
+                Step::Ask { interface, addresses } => {
+                    draft.heard(taken(bus, self.settings, interface, addresses).await?);
+                }
+            }
+        }
+    }
+
+    fn request<'b>(
+        &'b self,
+        runtime: RuntimeKind,
+        facts: Option<&'b HostFacts>,
+        used: &'b HashSet<IpAddr>,
+    ) -> PlanRequest<'b> {
+        let shells: Option<&BTreeSet<String>> = facts.map(|facts| &facts.shells);
+        PlanRequest {
+            spec: self.spec,
+            secret: self.secret,
+            runtime,
+            generation: self.before.map_or(0, |(generation, _)| *generation) + 1,
+            host: &self.settings.host,
+            detected: facts.and_then(|facts| facts.network.as_ref()),
+            used,
+            previous: self.before.map(|(_, config)| config),
+            shells,
+        }
+    }
+}
+
+fn bad_input(errors: PlanErrors) -> anyhow::Error {
+    BadInput(errors.to_string()).into()
+}
+
+/// What the agent says of its host. One that is just being started is waited for.
+async fn host_facts(bus: &Bus, settings: &settings::Settings) -> Result<HostFacts> {
+    let topic = Topic::AskHost { host: settings.host.clone() };
+    let deadline = tokio::time::Instant::now() + AGENT_GRACE;
+    let reply: HostReply = loop {
+        match bus.request(&topic, &HostRequest::default(), ANSWER_BOUND).await {
+            Ok(reply) => break reply,
+            Err(RequestError::NoResponder { .. }) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            Err(error) => return Err(error).context("the agent does not say what its host can run"),
+        }
+    };
+    let lan = reply.network.as_ref();
+    let lan = lan.map(|lan| (lan.interface.as_str(), lan.subnet.as_str(), lan.gateway, lan.address));
+    HostFacts::parse(&reply.runtime, lan, reply.shells).map_err(|reason| anyhow!(reason))
+}
+
+/// Which of these addresses others have.
+async fn taken(
+    bus: &Bus,
     settings: &settings::Settings,
-    before: Option<&(u64, DecnetConfig)>,
-) -> Result<Plan> {
-    let runtime = match settings.runtime {
-        settings::RuntimeKind::Process => RuntimeKind::Process,
-        settings::RuntimeKind::Auto => RuntimeKind::auto(spec, false),
-        settings::RuntimeKind::Docker => RuntimeKind::Docker,
-    };
-    let request = PlanRequest {
-        spec,
-        secret,
-        runtime,
-        generation: before.map_or(0, |(generation, _)| *generation) + 1,
-        host: &settings.host,
-        detected: None,
-        used: &HashSet::new(),
-        previous: before.map(|(_, config)| config),
-        shells: None,
-    };
-    decnet_fleet::plan(&request).map_err(|errors| BadInput(errors.to_string()).into())
+    interface: Option<String>,
+    addresses: Vec<IpAddr>,
+) -> Result<Vec<IpAddr>> {
+    let topic = Topic::AskSurvey { host: settings.host.clone() };
+    let question = SurveyRequest { interface, addresses };
+    let reply: SurveyReply = bus
+        .request(&topic, &question, ANSWER_BOUND)
+        .await
+        .context("the agent does not say which addresses of the LAN are taken")?;
+    Ok(reply.taken.into_keys().collect())
 }
 
 fn show(plan: &Plan, json: bool) -> Result<()> {

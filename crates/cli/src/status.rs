@@ -30,6 +30,8 @@ struct Row {
     config: Option<DeckyConfig>,
     seen: Option<DeckyInspection>,
     state: String,
+    /// It runs and nothing wants it.
+    is_orphan: bool,
 }
 
 impl Row {
@@ -74,10 +76,12 @@ impl Row {
             "port_base": self.port_base(),
             "listens": (config.is_some() && self.seen.is_some()).then_some(listens),
             "last_error": self.seen.as_ref().and_then(|seen| seen.last_error.as_ref()),
+            "egress_blocked": self.seen.as_ref().map(|seen| seen.egress_blocked),
+            "orphan": self.is_orphan,
         })
     }
 
-    fn as_cells(&self) -> [String; 6] {
+    fn as_cells(&self) -> [String; 7] {
         let services = self.services();
         let told = services.iter().map(|slug| {
             let ports = self.listens(slug, &services);
@@ -93,8 +97,9 @@ impl Row {
             self.name.clone(),
             config.map_or_else(|| "?".to_owned(), |c| c.ip.to_string()),
             config.map_or_else(|| "?".to_owned(), |c| c.hostname.clone()),
-            self.state.clone(),
+            if self.is_orphan { format!("{} (orphan)", self.state) } else { self.state.clone() },
             told.collect::<Vec<_>>().join(", "),
+            self.seen.as_ref().map_or_else(String::new, |seen| seen.egress_blocked.to_string()),
             self.seen.as_ref().and_then(|seen| seen.last_error.clone()).unwrap_or_default(),
         ]
     }
@@ -102,19 +107,24 @@ impl Row {
 
 pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     let loaded = config::load(common)?;
-    let (state, unreadable) = match StateStore::new(&loaded.settings.state_file).load() {
+    let (state, unreadable) = match StateStore::new(&loaded.settings.state_file).known() {
         Ok(state) => (state, None),
         Err(error) => (None, Some(error)),
     };
-    // Without an agent the state file still tells what should be there; without a deployment nobody is asked.
-    let is_asked = state.is_some() || unreadable.is_some();
+    // Without an agent the state file still tells what should be there; where none ever ran, nobody is asked.
+    let is_asked =
+        state.is_some() || unreadable.is_some() || loaded.settings.state_dir.join("agent").exists();
     let seen = if is_asked { block_on(inspect(&loaded)) } else { Ok(Vec::new()) };
     if let Err(error) = &seen {
         eprintln!("decnet: note: state of the deckies unknown: {}", render::chain(error));
     }
     let is_known = seen.is_ok();
     let deployed = state.as_ref().map(|state| state.config.deckies.clone()).unwrap_or_default();
-    let rows = rows(deployed, seen.unwrap_or_default(), is_known);
+    let mut rows = rows(deployed, seen.unwrap_or_default(), is_known);
+    if unreadable.is_some() {
+        // Nobody knows what is wanted.
+        rows.iter_mut().for_each(|row| row.is_orphan = false);
+    }
     if args.format.json {
         render::json(&json!({
             // With an unreadable state file nobody knows.
@@ -127,7 +137,7 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
         render::line("nothing is deployed")?;
     } else if !rows.is_empty() {
         render::table(
-            ["decky", "address", "host name", "state", "services", "last error"],
+            ["decky", "address", "host name", "state", "services", "blocked", "last error"],
             rows.iter().map(Row::as_cells),
         )?;
     }
@@ -145,13 +155,15 @@ fn rows(deployed: Vec<DeckyConfig>, seen: Vec<DeckyInspection>, is_known: bool) 
             let seen = seen.remove(&name);
             let absent = if is_known { "torn_down" } else { "unknown" };
             let state = seen.as_ref().map_or_else(|| absent.to_owned(), |seen| seen.state.clone());
-            Row { name, config: Some(config), seen, state }
+            Row { name, config: Some(config), seen, state, is_orphan: false }
         })
         .collect();
     rows.extend(seen.into_iter().map(|(name, seen)| Row {
         name,
         config: None,
         state: seen.state.clone(),
+        // What is being started or removed right now is nobody's orphan.
+        is_orphan: !matches!(seen.state.as_str(), "pending" | "tearing_down"),
         seen: Some(seen),
     }));
     rows
@@ -188,6 +200,20 @@ mod tests {
             plan_hash: None,
             egress_blocked: 0,
         }
+    }
+
+    #[test]
+    fn an_orphan_and_what_was_blocked_are_told() {
+        let stray = DeckyInspection { egress_blocked: 7, ..seen("stray", 0) };
+        let leaving = DeckyInspection { state: "tearing_down".to_owned(), ..seen("leaving", 0) };
+        let rows = rows(vec![config("web")], vec![seen("web", 0), stray, leaving], true);
+        let told: Vec<_> = rows.iter().map(|row| row.as_json()["orphan"].clone()).collect();
+        assert_eq!(told, [false, false, true]);
+        assert_eq!(
+            (rows[2].as_json()["egress_blocked"].clone(), rows[2].as_cells()[5].as_str()),
+            (json!(7), "7")
+        );
+        assert_eq!(rows[2].as_cells()[3], "running (orphan)");
     }
 
     #[test]

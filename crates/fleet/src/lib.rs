@@ -21,8 +21,8 @@ pub use flags::{FlagError, FlagOptions, from_flags};
 pub use health::{DeckyState, ServiceState, aggregate};
 pub use ini::{IniError, IniErrors};
 pub use plan::{
-    DeckyPlan, DecoyPlacement, Draft, HostNetwork, Plan, PlanDiff, PlanError, PlanErrors, PlanRequest,
-    RuntimeKind, exec_target, fleet_tag, plan,
+    DeckyPlan, DecoyPlacement, Draft, HostFacts, HostNetwork, Plan, PlanDiff, PlanError, PlanErrors,
+    PlanRequest, RuntimeKind, exec_target, fleet_tag, plan,
 };
 pub use spec::{DeckySpec, FleetSpec};
 pub use state::{StateError, StateFile, StateStore};

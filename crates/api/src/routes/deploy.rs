@@ -2,15 +2,22 @@
 //!
 //! The answer is 202 with the name of the operation. `?wait=true` waits up to two minutes for its end instead.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use axum::{Json, extract::State, http::StatusCode};
 use decnet_bus::{
     Subscription, Token, Topic, TopicFilter,
-    payload::{DeployCommand, OperationKind, OperationNotice, Payload, TeardownCommand, TeardownScope},
+    payload::{
+        DeployCommand, HostReply, HostRequest, OperationKind, OperationNotice, Payload, SurveyReply,
+        SurveyRequest, TeardownCommand, TeardownScope,
+    },
 };
 use decnet_core::{DeckyName, FleetSecret};
-use decnet_fleet::{Plan, PlanRequest, RuntimeKind, ini, plan};
+use decnet_fleet::{Draft, HostFacts, Plan, PlanErrors, PlanRequest, RuntimeKind, ini, plan::Step};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -25,6 +32,9 @@ use crate::{
     extract::{Body, Check, Params, PathParam},
     problem::{Failure, FieldError, Outcome, Problem},
 };
+
+/// How long the agent may take for an answer; it bounds itself to 8 s.
+const ANSWER_BOUND: Duration = Duration::from_secs(9);
 
 /// How long `?wait=true` waits.
 pub const LONGEST_WAIT: Duration = Duration::from_mins(2);
@@ -162,27 +172,69 @@ async fn planned(app: &App, ini_content: String) -> Result<Plan, Failure> {
         .await
         .map_err(Failure::internal)?
         .map_err(Failure::internal)?;
-    let runtime = match app.config().runtime {
-        decnet_kit::settings::RuntimeKind::Docker => RuntimeKind::Docker,
-        decnet_kit::settings::RuntimeKind::Process => RuntimeKind::Process,
-        // Whether an engine answers is the agent's to know; without one the wishes decide.
-        decnet_kit::settings::RuntimeKind::Auto => RuntimeKind::auto(&spec, false),
-    };
-    let request = PlanRequest {
+    let facts = host_facts(app).await?;
+    let runtime = facts.as_ref().map_or(RuntimeKind::Process, |facts| facts.runtime);
+    let shells: Option<&BTreeSet<String>> = facts.as_ref().map(|facts| &facts.shells);
+    let used = peers(app).await?;
+    let mut draft = Draft::new(PlanRequest {
         spec: &spec,
         secret: &secret,
         runtime,
         generation: state.as_ref().map_or(0, |state| state.generation) + 1,
         host: &app.config().host,
-        detected: None,
-        used: &HashSet::new(),
+        detected: facts.as_ref().and_then(|facts| facts.network.as_ref()),
+        used: &used,
         previous: state.as_ref().map(|state| &state.config),
-        shells: None,
+        shells,
+    });
+    loop {
+        match draft.step().map_err(refused)? {
+            Step::Done(plan) => return Ok(*plan),
+            Step::Ask { interface, addresses } => draft.heard(taken(app, interface, addresses).await?),
+        }
+    }
+}
+
+fn refused(errors: PlanErrors) -> Problem {
+    let errors: Vec<_> = errors.0.iter().map(ToString::to_string).collect();
+    Problem::conflict(errors.join("; "))
+}
+
+/// What the agent says of its host. Where it is settled that deckies are processes, its absence does not matter: the order
+/// waits for it.
+async fn host_facts(app: &App) -> Result<Option<HostFacts>, Failure> {
+    let topic = Topic::AskHost { host: app.config().host.clone() };
+    let reply: HostReply = match app.bus().request(&topic, &HostRequest::default(), ANSWER_BOUND).await {
+        Ok(reply) => reply,
+        Err(_) if app.config().runtime == decnet_kit::settings::RuntimeKind::Process => return Ok(None),
+        Err(error) => {
+            let detail = format!("the agent does not say what its host can run: {error}");
+            return Err(Problem::unavailable(detail, 5).into());
+        }
     };
-    plan(&request).map_err(|errors| {
-        let errors: Vec<_> = errors.0.iter().map(ToString::to_string).collect();
-        Problem::conflict(errors.join("; ")).into()
-    })
+    let lan = reply.network.as_ref();
+    let lan = lan.map(|lan| (lan.interface.as_str(), lan.subnet.as_str(), lan.gateway, lan.address));
+    let facts = HostFacts::parse(&reply.runtime, lan, reply.shells);
+    facts.map(Some).map_err(|reason| Problem::unavailable(reason, 60).into())
+}
+
+/// Which of these addresses others have.
+async fn taken(app: &App, interface: Option<String>, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+    let topic = Topic::AskSurvey { host: app.config().host.clone() };
+    let question = SurveyRequest { interface, addresses };
+    let reply: Result<SurveyReply, _> = app.bus().request(&topic, &question, ANSWER_BOUND).await;
+    let reply = reply.map_err(|error| {
+        Problem::unavailable(format!("the agent does not say which addresses are taken: {error}"), 5)
+    })?;
+    Ok(reply.taken.into_keys().collect())
+}
+
+/// Addresses of the deckies of other hosts, which may be on the same LAN.
+async fn peers(app: &App) -> Result<HashSet<IpAddr>, Failure> {
+    let own = app.config().host.as_str();
+    let rows = app.db().await?.fleet().list(None).await?;
+    let others = rows.into_iter().filter(|row| row.host_uuid != own);
+    Ok(others.filter_map(|row| row.decky_ip?.parse().ok()).collect())
 }
 
 #[expect(

@@ -31,7 +31,7 @@ pub use containers::{
 pub use diff::PlanDiff;
 pub use draft::{Draft, Step};
 pub use error::{AddressProblem, PlanError, PlanErrors, PlanProblem};
-pub use network::{HostNetwork, NetworkDriver, NetworkPlan};
+pub use network::{HostFacts, HostNetwork, NetworkDriver, NetworkPlan};
 
 use crate::{
     catalogue::{OsFamily, Port},
@@ -56,6 +56,11 @@ impl RuntimeKind {
     /// The runtime of `auto`: containers if an engine answers or the wishes can be met by nothing else.
     pub fn auto(spec: &FleetSpec, engine_answers: bool) -> Self {
         if engine_answers || spec.needs_lan() { Self::Docker } else { Self::Process }
+    }
+
+    /// The runtime of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Process, Self::Docker].into_iter().find(|kind| kind.as_str() == word)
     }
 
     /// The word in settings and output.

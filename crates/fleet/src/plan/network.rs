@@ -1,9 +1,14 @@
 //! The networks of a plan, and what is detected of the host's LAN. Detection itself is the caller's.
 
-use std::net::Ipv4Addr;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+
+use super::RuntimeKind;
 
 /// What the host's default route and its interface say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +21,45 @@ pub struct HostNetwork {
     pub gateway: Option<Ipv4Addr>,
     /// The host's own address on it.
     pub address: Option<Ipv4Addr>,
+}
+
+/// What the agent of a host says of it: everything that a plan for it depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    /// What runs deckies there.
+    pub runtime: RuntimeKind,
+    /// Its LAN.
+    pub network: Option<HostNetwork>,
+    /// Distributions that it has a shell image for.
+    pub shells: BTreeSet<String>,
+}
+
+impl HostFacts {
+    /// From the words on the bus. `network`: interface, `address/bits`, gateway, own address.
+    pub fn parse(
+        runtime: &str,
+        network: Option<(&str, &str, Option<IpAddr>, Option<IpAddr>)>,
+        shells: impl IntoIterator<Item = String>,
+    ) -> Result<Self, String> {
+        let runtime = RuntimeKind::from_word(runtime).ok_or_else(|| {
+            format!("the agent runs {runtime:?}, which this version does not know: update it")
+        })?;
+        let v4 = |ip: Option<IpAddr>| match ip {
+            Some(IpAddr::V4(ip)) => Some(ip),
+            Some(IpAddr::V6(_)) | None => None,
+        };
+        let lan = |(interface, subnet, gateway, address): (&str, &str, _, _)| {
+            let net =
+                subnet.parse::<Ipv4Net>().map_err(|_| format!("the agent's LAN {subnet:?} is no network"))?;
+            Ok::<_, String>(HostNetwork {
+                interface: interface.to_owned(),
+                subnet: net.trunc(),
+                gateway: v4(gateway),
+                address: v4(address),
+            })
+        };
+        Ok(Self { runtime, network: network.map(lan).transpose()?, shells: shells.into_iter().collect() })
+    }
 }
 
 /// How deckies reach the LAN.
