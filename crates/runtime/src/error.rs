@@ -86,6 +86,42 @@ pub enum RuntimeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The container engine does not answer.
+    #[error(
+        "the container engine does not answer at {socket} ({reason}): start it with `systemctl start docker`, or use --runtime process"
+    )]
+    NoEngine {
+        /// Its socket.
+        socket: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The container engine refused.
+    #[error("{}cannot {what}: the container engine says {reason:?}; `docker info` and its log (`journalctl -u docker`) tell more", about(decky.as_ref()))]
+    Engine {
+        /// Which decky it was for.
+        decky: Option<DeckyName>,
+        /// What was tried.
+        what: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// This host cannot run what is asked for, and a whole sentence says why and what to do.
+    #[error("{}{why}", about(decky.as_ref()))]
+    Unfit {
+        /// Which decky is to blame, if one is.
+        decky: Option<DeckyName>,
+        /// The sentence.
+        why: String,
+    },
+    /// A decky runs and cannot be watched over, so it may not.
+    #[error("decky {decky} cannot be watched over: {reason}")]
+    Unwatched {
+        /// Which decky.
+        decky: DeckyName,
+        /// What its containment or its capture said.
+        reason: String,
+    },
     /// A part of this program panicked.
     #[error("a part of the runtime failed ({0}): this is a mistake in the program, please report it")]
     Internal(String),
@@ -93,19 +129,56 @@ pub enum RuntimeError {
 
 impl RuntimeError {
     /// Whether trying the same again is pointless.
-    pub const fn is_permanent(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         match self {
             Self::UnknownDecky(_)
             | Self::UnknownOutput(_)
             | Self::NoDecoy { .. }
             | Self::Unsupported { .. }
             | Self::BadPath { .. }
+            | Self::Unfit { .. }
             | Self::Locked(_) => true,
-            Self::Ports { .. }
+            Self::Engine { reason, .. } => {
+                let reason = reason.to_lowercase();
+                PERMANENT.iter().any(|text| reason.contains(text))
+            }
+            Self::NoEngine { .. }
+            | Self::Unwatched { .. }
+            | Self::Ports { .. }
             | Self::Probe { .. }
             | Self::Undead { .. }
             | Self::Io { .. }
             | Self::Internal(_) => false,
+        }
+    }
+}
+
+/// What the engine says when trying again cannot help (spec 6.2), and about a name that is taken.
+const PERMANENT: [&str; 7] = [
+    "manifest unknown",
+    "manifest for",
+    "not found",
+    "no such image",
+    "pull access denied",
+    "repository does not exist",
+    "is already in use by container",
+];
+
+/// Whom a sentence is about.
+fn about(decky: Option<&DeckyName>) -> String {
+    decky.map(|name| format!("decky {name}: ")).unwrap_or_default()
+}
+
+impl RuntimeError {
+    /// The same, about this decky where it names none yet.
+    pub(crate) fn of(self, name: &DeckyName) -> Self {
+        match self {
+            Self::Engine { decky: None, what, reason } => {
+                Self::Engine { decky: Some(name.clone()), what, reason }
+            }
+            Self::Unfit { decky: None, why } => Self::Unfit { decky: Some(name.clone()), why },
+            Self::Io { .. } => Self::Unfit { decky: Some(name.clone()), why: self.to_string() },
+            other => other,
         }
     }
 }

@@ -20,17 +20,18 @@ use std::{
 };
 
 use decnet_core::{DeckyName, IdSource};
+use futures_util::{StreamExt, stream};
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 #[allow(unused_imports, reason = "its writers are being built")]
 pub(crate) use host_lines::HostLines;
-pub(crate) use tail::Tail;
+use tail::Tail;
 pub(crate) use watch::Watcher;
 
 use crate::{
-    Position, RuntimeError,
+    OutputRef, OutputStream, Position, RuntimeError,
     error::io_error,
     process::{read_record, write_record},
 };
@@ -185,6 +186,22 @@ impl Output {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.signal.has_ended()
+    }
+
+    /// How others speak of it.
+    pub(crate) fn reference(&self) -> OutputRef {
+        OutputRef { decky: self.decky.clone(), source: Arc::clone(&self.source), ended: self.has_ended() }
+    }
+
+    /// [`Self::tail`] as a stream.
+    pub(crate) fn stream(&self, from: Option<Position>) -> OutputStream {
+        let next = |mut tail: Tail| async move {
+            match tail.next().await {
+                Ok(item) => item.map(|item| (Ok(item), tail)),
+                Err(error) => Some((Err(io_error("read", "an output")(error)), tail)),
+            }
+        };
+        stream::unfold(self.tail(from), next).boxed()
     }
 
     /// Completes a line that a killed writer left unfinished, so that it stays one line. Only for a file that nobody

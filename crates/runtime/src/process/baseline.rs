@@ -39,11 +39,7 @@ pub(super) fn files(plan: &DeckyPlan, now: DateTime<Utc>) -> Vec<FileSpec> {
     let id = catalogue::distro(&persona.distro).map_or(persona.distro.as_str(), |distro| distro.id);
     let hosts =
         format!("127.0.0.1\tlocalhost\n127.0.1.1\t{host}.{domain}\t{host}\n{}\t{host}.{domain}\n", plan.ip());
-    // Some day before the last boot (which is at most 46 days ago), its own for each machine.
-    let days = plan.seed.child("baseline/installed").range(60..=700);
-    let installed = now
-        - TimeDelta::seconds(i64::try_from(persona.boot_offset_s).unwrap_or(0))
-        - TimeDelta::days(i64::try_from(days).unwrap_or(60));
+    let installed = installed(plan, now);
     let file = |path: &str, content: String| FileSpec {
         path: path.to_owned(),
         mode: 0o644,
@@ -59,4 +55,11 @@ pub(super) fn files(plan: &DeckyPlan, now: DateTime<Utc>) -> Vec<FileSpec> {
         file("/etc/hosts", hosts),
         file("/etc/os-release", format!("PRETTY_NAME=\"{}\"\nID={id}\n", persona.os_pretty)),
     ]
+}
+
+/// When the machine was installed: some day before the last boot (which is at most 46 days ago), its own for each machine.
+pub(crate) fn installed(plan: &DeckyPlan, now: DateTime<Utc>) -> DateTime<Utc> {
+    let days = plan.seed.child("baseline/installed").range(60..=700);
+    now - TimeDelta::seconds(i64::try_from(plan.persona.boot_offset_s).unwrap_or(0))
+        - TimeDelta::days(i64::try_from(days).unwrap_or(60))
 }

@@ -31,10 +31,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use decnet_core::{Clock, DeckyName, IdSource};
 use decnet_fleet::{DeckyPlan, RuntimeKind};
-use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
-pub(crate) use self::record::{read_record, write_record};
+pub(crate) use self::{
+    baseline::installed,
+    folder::{delete as delete_path, make as make_folder},
+    record::{read_record, write_record},
+};
 use self::{
     decky::{Decky, Host},
     folder::removed,
@@ -45,7 +48,7 @@ use crate::{
     DeckyStatus, Deployed, FileSpec, HostRuntime, OutputRef, OutputStream, PortChooser, Position, Probe,
     RuntimeError,
     error::{blocking, io_error},
-    output::{Output, Tail},
+    output::Output,
 };
 
 /// What is added to standard ports that cannot be bound, unless the operator says otherwise: ssh at 20022.
@@ -219,12 +222,7 @@ impl HostRuntime for ProcessRuntime {
         let mut outputs: Vec<Arc<Output>> =
             self.lock().values().map(|decky| Arc::clone(&decky.output)).collect();
         outputs.extend(self.lock_ended().values().cloned());
-        let of = |output: Arc<Output>| OutputRef {
-            decky: output.decky.clone(),
-            source: Arc::clone(&output.source),
-            ended: output.has_ended(),
-        };
-        Ok(outputs.into_iter().map(of).collect())
+        Ok(outputs.iter().map(|output| output.reference()).collect())
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -232,14 +230,7 @@ impl HostRuntime for ProcessRuntime {
     }
 
     async fn follow(&self, output: &OutputRef, from: Option<Position>) -> Result<OutputStream, RuntimeError> {
-        let tail = self.output(output)?.tail(from);
-        let next = |mut tail: Tail| async move {
-            match tail.next().await {
-                Ok(item) => item.map(|item| (Ok(item), tail)),
-                Err(error) => Some((Err(io_error("read", "an output")(error)), tail)),
-            }
-        };
-        Ok(stream::unfold(tail, next).boxed())
+        Ok(self.output(output)?.stream(from))
     }
 
     async fn release(&self, output: &OutputRef, upto: Position) -> Result<(), RuntimeError> {

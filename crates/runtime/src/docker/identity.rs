@@ -1,0 +1,275 @@
+//! Who the machine in a shell container is: its people with their passwords and homes, its names, its id, its zone, and how
+//! old it looks. What an image knows of itself stays; this puts what one machine has and another has not.
+//!
+//! Pure: from what was read of the image and the plan to the entries of an archive. It plants no bait.
+
+use std::{fmt::Write, net::IpAddr};
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use decnet_core::{Account, Seed};
+use decnet_fleet::DeckyPlan;
+use sha_crypt::{PasswordHasher, ShaCrypt};
+
+use super::archive::{Content, Entry};
+
+/// Groups that the first person of an installed machine is in, where the image has them.
+const FIRST_PERSONS: [&str; 9] =
+    ["wheel", "cdrom", "floppy", "sudo", "audio", "dip", "video", "plugdev", "users"];
+/// Folders whose age is told by every `ls -l /`, and that are root's everywhere.
+pub(super) const FOLDERS: [&str; 12] =
+    ["etc", "home", "root", "usr", "usr/local", "var", "var/lib", "var/cache", "srv", "opt", "mnt", "media"];
+
+/// What an image knows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) passwd: String,
+    pub(super) shadow: String,
+    pub(super) group: String,
+    pub(super) gshadow: Option<String>,
+    /// Group of the shadow files.
+    pub(super) shadow_gid: u32,
+    /// And their mode.
+    pub(super) shadow_mode: u32,
+    /// Where os-release really is, and what it says.
+    pub(super) os_release: Option<(String, String)>,
+    /// What new homes begin with; paths are relative to the home.
+    pub(super) skel: Vec<Entry>,
+    /// The shell of people.
+    pub(super) shell: String,
+    /// True where `/etc/timezone` and Debian's lines in `/etc/hosts` belong.
+    pub(super) debian: bool,
+    /// Those of [`FOLDERS`] that it has, with their modes.
+    pub(super) folders: Vec<(String, u32)>,
+}
+
+impl Facts {
+    /// From the entries below `/etc`.
+    pub(super) fn of(etc: &[Entry]) -> Self {
+        let text = |name: &str| {
+            etc.iter().find(|entry| entry.path == name).and_then(|entry| match &entry.content {
+                Content::File(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+                _ => None,
+            })
+        };
+        let shadow = etc.iter().find(|entry| entry.path == "etc/shadow");
+        let has = |name: &str| etc.iter().any(|entry| entry.path == name);
+        let in_skel = |entry: &&Entry| entry.path.starts_with("etc/skel/") && entry.path != "etc/skel/";
+        let relative = |entry: &Entry| Entry {
+            path: entry.path.trim_start_matches("etc/skel/").to_owned(),
+            ..entry.clone()
+        };
+        Self {
+            passwd: text("etc/passwd").unwrap_or_default(),
+            shadow: text("etc/shadow").unwrap_or_default(),
+            group: text("etc/group").unwrap_or_default(),
+            gshadow: text("etc/gshadow"),
+            shadow_gid: shadow.map_or(0, |entry| entry.gid),
+            shadow_mode: shadow.map_or(0o640, |entry| entry.mode),
+            os_release: text("etc/os-release").map(|text| ("etc/os-release".to_owned(), text)),
+            skel: etc.iter().filter(in_skel).map(relative).collect(),
+            shell: "/bin/bash".to_owned(),
+            debian: has("etc/debian_version"),
+            folders: Vec::new(),
+        }
+    }
+}
+
+/// What one machine adds to its image.
+pub(super) struct Machine<'a> {
+    pub(super) plan: &'a DeckyPlan,
+    /// When it was installed.
+    pub(super) installed: DateTime<Utc>,
+    pub(super) gateway: Option<IpAddr>,
+    /// Whether the image knows the persona's zone.
+    pub(super) has_zone: bool,
+}
+
+/// The entries that make the image this machine. Folders come last, so that nothing changes their times afterwards.
+pub(super) fn entries(facts: &Facts, machine: &Machine<'_>) -> Vec<Entry> {
+    let plan = machine.plan;
+    let persona = &plan.persona;
+    let installed = machine.installed;
+    // People came in the days after.
+    let peopled = installed + offset(&plan.seed.child("identity/peopled"), 600, 5 * 86_400);
+    let (host, domain) = (&persona.hostname, &persona.domain);
+    let mut entries = accounts(facts, plan, installed, peopled);
+    let file = |path: &str, text: String| Entry::file(path, 0o644, installed, text);
+    entries.push(file("etc/hostname", format!("{host}\n")));
+    let hosts = if facts.debian {
+        format!(
+            "127.0.0.1\tlocalhost\n127.0.1.1\t{host}.{domain}\t{host}\n\n# The following lines are desirable for IPv6 capable hosts\n::1     localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+        )
+    } else {
+        format!(
+            "127.0.0.1   localhost localhost.localdomain localhost4 localhost4.localdomain4\n::1         localhost localhost.localdomain localhost6 localhost6.localdomain6\n{} {host}.{domain} {host}\n",
+            plan.ip()
+        )
+    };
+    entries.push(file("etc/hosts", hosts));
+    let resolver = machine.gateway.map(|gateway| format!("nameserver {gateway}\n")).unwrap_or_default();
+    entries.push(file("etc/resolv.conf", format!("search {domain}\n{resolver}")));
+    let id = hex::encode(plan.seed.child("identity/machine-id").bytes::<16>());
+    entries.push(Entry::file("etc/machine-id", 0o444, installed, format!("{id}\n")));
+    if machine.has_zone {
+        let zone = &persona.timezone;
+        entries.push(Entry::link("etc/localtime", &format!("/usr/share/zoneinfo/{zone}"), installed));
+        if facts.debian {
+            entries.push(file("etc/timezone", format!("{zone}\n")));
+        }
+    }
+    if let Some((path, text)) = &facts.os_release
+        && let Some(text) = release(text, &persona.os_pretty)
+    {
+        entries.push(Entry::file(path, 0o644, installed - TimeDelta::days(40), text));
+    }
+    for (path, mode) in &facts.folders {
+        let node = plan.seed.child("identity/folder").child(path);
+        let at = match path.as_str() {
+            "etc" | "home" => peopled,
+            "srv" | "opt" | "mnt" | "media" | "usr/local" => installed - offset(&node, 0, 60),
+            _ => installed + offset(&node, 30, 900),
+        };
+        entries.push(Entry::folder(path, *mode, at));
+    }
+    entries
+}
+
+/// Some time within this span, with a fraction: nothing on a disk has round times.
+fn offset(node: &Seed, from_s: u64, to_s: u64) -> TimeDelta {
+    let milliseconds = i64::try_from(node.range(from_s * 1000..=to_s * 1000)).unwrap_or(0);
+    let nanos = i64::try_from(node.child("fraction").range(0..=999_999)).unwrap_or(0);
+    TimeDelta::milliseconds(milliseconds) + TimeDelta::nanoseconds(nanos)
+}
+
+fn accounts(facts: &Facts, plan: &DeckyPlan, installed: DateTime<Utc>, peopled: DateTime<Utc>) -> Vec<Entry> {
+    let day = installed.timestamp().div_euclid(86_400);
+    let (mut passwd, mut group) = (facts.passwd.clone(), facts.group.clone());
+    let mut shadow = aged(&facts.shadow, day);
+    let mut gshadow = facts.gshadow.clone();
+    let mut homes = Vec::new();
+    let mut first = true;
+    for person in &plan.persona.accounts {
+        let Account { login, uid, full_name, password, .. } = person;
+        let hash = crypt(password, &plan.seed.child("identity/shadow").child(login));
+        if has_line(&passwd, login) {
+            // Root, or an account that the image brings: only its password is ours.
+            shadow = with_hash(&shadow, login, &hash, day);
+            continue;
+        }
+        let gecos: String = full_name.chars().filter(|c| !matches!(c, ':' | ',' | '\n')).collect();
+        // Writing to a String does not fail.
+        let _ = writeln!(passwd, "{login}:x:{uid}:{uid}:{gecos},,,:/home/{login}:{}", facts.shell);
+        let _ = writeln!(group, "{login}:x:{uid}:");
+        let since = peopled.timestamp().div_euclid(86_400);
+        let _ = writeln!(shadow, "{login}:{hash}:{since}:0:99999:7:::");
+        if let Some(gshadow) = &mut gshadow {
+            let _ = writeln!(gshadow, "{login}:!::");
+        }
+        if std::mem::take(&mut first) {
+            for name in FIRST_PERSONS {
+                group = with_member(&group, name, login, 3);
+                gshadow = gshadow.map(|text| with_member(&text, name, login, 3));
+            }
+        }
+        homes.extend(home(facts, plan, person, peopled));
+    }
+    let file =
+        |path: &str, mode: u32, gid: u32, text: String| Entry::file(path, mode, peopled, text).of(0, gid);
+    let mut entries = vec![
+        file("etc/passwd", 0o644, 0, passwd),
+        file("etc/group", 0o644, 0, group),
+        file("etc/shadow", facts.shadow_mode, facts.shadow_gid, shadow),
+    ];
+    entries.extend(gshadow.map(|text| file("etc/gshadow", facts.shadow_mode, facts.shadow_gid, text)));
+    entries.extend(homes);
+    entries
+}
+
+fn home(facts: &Facts, plan: &DeckyPlan, person: &Account, peopled: DateTime<Utc>) -> Vec<Entry> {
+    let (login, uid) = (&person.login, person.uid);
+    let made = peopled + offset(&plan.seed.child("identity/home").child(login), 1, 86_400);
+    let mode = if plan.persona.distro.starts_with("ubuntu") { 0o750 } else { 0o700 };
+    let place = |entry: &Entry| {
+        let path = format!("home/{login}/{}", entry.path);
+        // useradd and adduser keep the times of skel's files.
+        Entry { path, ..entry.clone() }.of(uid, uid)
+    };
+    let mut entries: Vec<Entry> = facts.skel.iter().map(place).collect();
+    entries.push(Entry::folder(&format!("home/{login}"), mode, made).of(uid, uid));
+    entries
+}
+
+/// Whether a file of this kind has a line for `name`.
+fn has_line(text: &str, name: &str) -> bool {
+    text.lines().any(|line| line.split(':').next() == Some(name))
+}
+
+/// Shadow lines whose passwords were last changed when the machine was installed, not when its image was made.
+fn aged(shadow: &str, day: i64) -> String {
+    lines(shadow, |fields| {
+        if let Some(changed) = fields.get_mut(2)
+            && changed.parse::<i64>().is_ok_and(|changed| changed > day)
+        {
+            *changed = day.to_string();
+        }
+    })
+}
+
+fn with_hash(shadow: &str, login: &str, hash: &str, day: i64) -> String {
+    lines(shadow, |fields| {
+        if fields.first().is_some_and(|name| name == login)
+            && let [_, old, changed, ..] = fields.as_mut_slice()
+        {
+            hash.clone_into(old);
+            *changed = day.to_string();
+        }
+    })
+}
+
+/// Adds `login` to the group `name`, whose members are in this field.
+fn with_member(text: &str, name: &str, login: &str, at: usize) -> String {
+    lines(text, |fields| {
+        if fields.first().is_some_and(|group| group == name)
+            && let Some(members) = fields.get_mut(at)
+        {
+            *members = if members.is_empty() { login.to_owned() } else { format!("{members},{login}") };
+        }
+    })
+}
+
+/// Changes the fields of each line.
+fn lines(text: &str, change: impl Fn(&mut Vec<String>)) -> String {
+    let mut changed = String::with_capacity(text.len() + 64);
+    for line in text.lines() {
+        let mut fields: Vec<String> = line.split(':').map(str::to_owned).collect();
+        change(&mut fields);
+        changed.push_str(&fields.join(":"));
+        changed.push('\n');
+    }
+    changed
+}
+
+/// The hash of a password as `passwd` writes it, with a salt of this machine's and this account's.
+fn crypt(password: &str, node: &Seed) -> String {
+    let hash = ShaCrypt::SHA512.hash_password_with_salt(password.as_bytes(), &node.bytes::<12>());
+    // The default number of rounds is not written down. A hash that cannot be made is a locked account.
+    hash.map_or_else(|_| "!".to_owned(), |hash| hash.to_string().replace("rounds=5000$", ""))
+}
+
+/// The image's os-release with the persona's name; `None` if it says so already.
+fn release(text: &str, pretty: &str) -> Option<Bytes> {
+    let line = format!("PRETTY_NAME=\"{pretty}\"");
+    if text.lines().any(|there| there == line) {
+        return None;
+    }
+    let changed: Vec<&str> = text
+        .lines()
+        .map(|there| if there.starts_with("PRETTY_NAME=") { line.as_str() } else { there })
+        .collect();
+    Some(format!("{}\n", changed.join("\n")).into())
+}
+
+#[cfg(test)]
+#[path = "identity_tests.rs"]
+mod tests;

@@ -1,0 +1,167 @@
+//! Keeps one decky up: what the engine does not restart by itself, or restarts without its containment.
+//!
+//! A front that the engine started again has a new network without rules: they come first, and then whatever shared the old
+//! one is started again. What somebody removed or stopped by hand stays so and is reported, except for a shell: it has no
+//! life of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use decnet_fleet::plan::{ContainerPlan, ContainerRole};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    decky::{Decky, Deployment},
+    engine::pid,
+};
+use crate::RuntimeError;
+
+/// First pause before a shell is started again; doubled up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A shell that ran this long starts the next series of pauses from the beginning.
+const STEADY: Duration = Duration::from_mins(2);
+/// How long a shell may take to end.
+const SHELL_FAREWELL_S: i32 = 2;
+
+/// What a look brought.
+enum Look {
+    /// Nothing more to do until something happens.
+    Settled,
+    /// Look again then.
+    Later(Duration),
+}
+
+impl Decky {
+    /// Looks after it whenever something happened to it, until it is removed or the runtime goes.
+    pub(super) async fn keep(self: Arc<Self>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let wait = match self.tend().await {
+                Ok(Look::Settled) => {
+                    pause = FIRST_PAUSE;
+                    None
+                }
+                Ok(Look::Later(wait)) => Some(wait),
+                Err(error) => {
+                    let error = error.of(&self.name);
+                    tracing::warn!(decky = %self.name, %error, "a decky is not well looked after; trying again");
+                    // While the engine is away its error says nothing about this decky.
+                    if !matches!(error, RuntimeError::NoEngine { .. }) {
+                        self.live().last_error = Some(error.to_string());
+                    }
+                    self.host.changed();
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    Some(pause)
+                }
+            };
+            let again = async {
+                match wait {
+                    Some(wait) => sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.over.cancelled() => return,
+                () = self.attention.notified() => {}
+                () = again => {}
+            }
+        }
+    }
+
+    async fn tend(self: &Arc<Self>) -> Result<Look, RuntimeError> {
+        let _one = self.alone().await;
+        let Some(deployment) = self.deployment().filter(|_| !self.is_removed()) else {
+            return Ok(Look::Settled);
+        };
+        let Some((front, beside)) = deployment.plan.containers.split_first() else {
+            return Ok(Look::Settled);
+        };
+        let found = self.host.engine.inspect(&front.name).await?;
+        let found = found.filter(|found| {
+            self.host.ours.has(found.config.as_ref().and_then(|config| config.labels.as_ref()))
+        });
+        let Some(process) = found.as_ref().and_then(pid) else {
+            self.unwatch();
+            self.live().since = None;
+            for container in beside {
+                // Its network is gone: whoever is in it holds a dead machine.
+                self.host.engine.stop(&container.name, SHELL_FAREWELL_S).await?;
+            }
+            return Ok(Look::Settled);
+        };
+        if self.live().since.is_none() {
+            self.live().since = Some(Instant::now());
+        }
+        if self.contain(process).await? {
+            self.live().since = Some(Instant::now());
+            self.output.finish_line()?;
+            self.host.changed();
+        }
+        let mut look = Look::Settled;
+        for container in beside {
+            if let Some(wait) = self.tend_beside(container, process, &deployment).await? {
+                look = Look::Later(wait);
+            }
+        }
+        Ok(look)
+    }
+
+    /// Looks after a container that shares the front's network; how long to wait if it may not be started yet.
+    async fn tend_beside(
+        self: &Arc<Self>,
+        container: &ContainerPlan,
+        front: u32,
+        deployment: &Deployment,
+    ) -> Result<Option<Duration>, RuntimeError> {
+        let Some(found) = self.host.engine.inspect(&container.name).await? else { return Ok(None) };
+        let process = pid(&found);
+        let is_shell = container.role == ContainerRole::Shell;
+        if let Some(process) = process {
+            if namespace(process) == namespace(front) {
+                if is_shell {
+                    self.capture(process).await?;
+                }
+                return Ok(None);
+            }
+            tracing::info!(decky = %self.name, container = container.name, "its front has a new network: starting it again");
+            self.host.engine.stop(&container.name, SHELL_FAREWELL_S).await?;
+        } else if !is_shell {
+            // The engine restarts it, unless somebody stopped it.
+            return Ok(None);
+        }
+        if !is_shell {
+            self.host.engine.start(&container.name).await?;
+            return Ok(None);
+        }
+        if let Some(wait) = self.must_wait() {
+            return Ok(Some(wait));
+        }
+        tracing::info!(decky = %self.name, container = container.name, "starting its shell again");
+        let process = self.start_shell(&container.name, deployment).await?;
+        self.capture(process).await?;
+        self.live().last_error = None;
+        self.host.changed();
+        Ok(None)
+    }
+
+    /// How long the shell may not be started yet. Notes the start if it may be.
+    fn must_wait(&self) -> Option<Duration> {
+        let patience = &mut self.live().patience;
+        let since = patience.last.map(|last| last.elapsed());
+        match since {
+            Some(since) if since < patience.pause => Some(patience.pause.saturating_sub(since)),
+            _ => {
+                let is_fresh = since.is_none_or(|since| since >= STEADY);
+                patience.pause = if is_fresh { FIRST_PAUSE } else { (patience.pause * 2).min(LONGEST_PAUSE) };
+                patience.last = Some(Instant::now());
+                None
+            }
+        }
+    }
+}
+
+/// The network namespace of a process; `None` once it has ended.
+pub(super) fn namespace(pid: u32) -> Option<std::path::PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/ns/net")).ok()
+}
