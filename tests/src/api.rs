@@ -67,6 +67,23 @@ impl Api {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Downloads a file.
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let answer = self.request(Method::GET, path).send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "GET {path}: {status}");
+        Ok(answer.bytes().await?.to_vec())
+    }
+
+    /// Sends a document and reads the answer.
+    pub async fn send(&self, path: &str, document: &Value) -> Result<Value> {
+        let answer = self.request(Method::POST, path).json(document).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "POST {path}: {status} {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Posts without a body and reads the answer.
     pub async fn post(&self, path: &str) -> Result<Value> {
         let answer = self.request(Method::POST, path).send().await?;
