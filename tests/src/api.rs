@@ -8,7 +8,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 /// The password that the test's administrator chooses.
-const CHOSEN: &str = "a long enough passphrase";
+pub const CHOSEN: &str = "a long enough passphrase";
 
 /// A logged-in administrator.
 #[derive(Debug, Clone)]

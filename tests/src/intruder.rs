@@ -1,4 +1,5 @@
-//! Somebody who breaks in, with the tools that such people use: each client leaves from a loopback address of its own.
+//! Somebody who breaks in, with the tools that such people use: from a loopback address of his own, or from a network
+//! namespace on a LAN ([`crate::lan`]).
 
 use std::{net::Ipv4Addr, process::Stdio, time::Duration};
 
@@ -15,11 +16,13 @@ use crate::stack::Target;
 /// How long one client may take.
 const CLIENT_BOUND: Duration = Duration::from_secs(40);
 
-/// An intruder at a loopback address.
-#[derive(Debug, Clone, Copy)]
+/// An intruder at an address of his own.
+#[derive(Debug, Clone)]
 pub struct Intruder {
     /// Where they come from.
     pub ip: Ipv4Addr,
+    /// The network namespace that their programs run in, if it is not this machine's.
+    namespace: Option<String>,
 }
 
 /// What a client printed.
@@ -36,7 +39,24 @@ pub struct Outcome {
 impl Intruder {
     /// An intruder who comes from `ip` (within 127.0.0.0/8).
     pub fn at(ip: Ipv4Addr) -> Self {
-        Self { ip }
+        Self { ip, namespace: None }
+    }
+
+    /// An intruder in a network namespace, at the address that it has there.
+    pub fn within(namespace: &str, ip: Ipv4Addr) -> Self {
+        Self { ip, namespace: Some(namespace.to_owned()) }
+    }
+
+    /// A program where this intruder is.
+    fn client(&self, program: &str) -> Command {
+        match &self.namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace, program]);
+                command
+            }
+            None => Command::new(program),
+        }
     }
 
     /// OpenSSH's client with one password and one command.
@@ -45,7 +65,7 @@ impl Intruder {
         let ip = self.ip.to_string();
         let port = at.port().to_string();
         let host = format!("{user}@{}", at.ip());
-        let mut client = Command::new("sshpass");
+        let mut client = self.client("sshpass");
         client.env("SSHPASS", password).args(["-e", "ssh", "-F", "none", "-b", &ip, "-p", &port]).args([
             "-o",
             "StrictHostKeyChecking=no",
@@ -65,7 +85,7 @@ impl Intruder {
 
     /// curl with these arguments; the path is appended to the decky's address.
     pub async fn curl(&self, target: &Target, path: &str, args: &[&str]) -> Result<Outcome> {
-        let mut client = Command::new("curl");
+        let mut client = self.client("curl");
         client
             .args([
                 "--silent",
@@ -127,7 +147,7 @@ print(box.fetch(count, "(BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)])")[1][0][1].dec
 box.logout()
 "#;
         let at = target.at(143);
-        let mut client = Command::new("python3");
+        let mut client = self.client("python3");
         client.args([
             "-c",
             script,
@@ -146,6 +166,17 @@ box.logout()
         let mut client = Command::new("redis-cli");
         client.args(["-h", &at.ip().to_string(), "-p", &at.port().to_string()]).args(args);
         run(client).await
+    }
+
+    /// redis-cli in this intruder's namespace, with these lines for its standard input.
+    pub async fn redis_lines(&self, target: &Target, lines: &[&str]) -> Result<Outcome> {
+        let at = target.at(6379);
+        let mut client = self.client("redis-cli");
+        client.args(["-h", &at.ip().to_string(), "-p", &at.port().to_string()]);
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), lines.join("\n") + "\n")?;
+        client.stdin(std::fs::File::open(file.path())?);
+        finish(client, CLIENT_BOUND).await
     }
 
     /// A bare redis conversation from this address: inline commands, each answered before the next.
@@ -183,9 +214,14 @@ async fn run(client: Command) -> Result<Outcome> {
 
 /// Runs a client to its end, at most for `bound`.
 pub(crate) async fn run_within(mut client: Command, bound: Duration) -> Result<Outcome> {
+    client.stdin(Stdio::null());
+    finish(client, bound).await
+}
+
+/// The same with the standard input that was chosen before.
+async fn finish(mut client: Command, bound: Duration) -> Result<Outcome> {
     let name = client.as_std().get_program().to_string_lossy().into_owned();
     let child = client
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)

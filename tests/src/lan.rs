@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command as Async;
 
-use crate::intruder::{Outcome, run_within};
+use crate::intruder::{Intruder, Outcome, run_within};
 
 /// The quarters that a LAN may be.
 const NETWORKS: [[u8; 4]; 8] = [
@@ -145,6 +145,11 @@ impl Drop for Neighbour {
 }
 
 impl Neighbour {
+    /// The same as one of those who break in on loopback.
+    pub fn intruder(&self) -> Intruder {
+        Intruder::within(&self.namespace, self.ip)
+    }
+
     /// A program in this namespace, not started yet.
     pub fn command(&self, program: &str) -> Async {
         let mut command = Async::new("ip");

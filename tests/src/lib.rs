@@ -7,6 +7,7 @@ pub mod api;
 pub mod engine;
 pub mod intruder;
 pub mod lan;
+pub mod receiver;
 pub mod root_tree;
 pub mod stack;
 pub mod wait;

@@ -1,0 +1,88 @@
+//! `cargo xtask demo`: the whole system with a small fleet, an intrusion by real clients from several addresses, and
+//! what was seen of it. `--once` ends after the summary: 0 if every stage produced its result, else 1.
+//!
+//! Where a container engine answers and this is root, deckies are machines on a LAN of the demo's own; else processes on
+//! loopback addresses.
+
+mod intrusion;
+mod scene;
+mod stages;
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use decnet_tests::{Api, eventually, receiver::Receiver, stack::bin_dir};
+
+use crate::scene::Scene;
+
+const FLEET: &str = include_str!("../../../../docs/examples/office.ini");
+/// How long the last line may take from a decoy into the database, and the last notification to its receiver.
+const SEEN_BOUND: Duration = Duration::from_secs(15);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let once = std::env::args().any(|arg| arg == "--once");
+    match play(once).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn play(once: bool) -> Result<bool> {
+    let scene = Scene::set(&bin_dir()?).await?;
+    println!("demo: {}", scene.said());
+    println!("demo: starting broker, database and workers from {}", bin_dir()?.display());
+    let stack = scene.stack(&[("DECNET_ORCHESTRATE_INTERVAL", "5")]).await?;
+    let receiver = Receiver::listen().await?;
+    let api = Api::first_login(&stack.api(), stack.folder()).await?;
+    if let Err(error) = receiver.subscribe(&api).await {
+        println!("demo: no webhook: {error:#}");
+    }
+    println!("demo: deploying docs/examples/office.ini");
+    let targets = stack.deploy(&scene.placed(FLEET)).await?;
+    print!("{}", stack.run(&["status"]).await?);
+    println!("demo: an intrusion from five addresses");
+    let intruders = intrusion::play(&scene, &targets).await?;
+    let look = || stages::look(&stack, &api, &receiver, &targets, &intruders, &scene);
+    let stages = eventually("every stage", SEEN_BOUND, || async {
+        let stages = look().await?;
+        Ok(stages.iter().all(stages::Stage::is_good).then_some(stages))
+    })
+    .await;
+    let stages = match stages {
+        Ok(stages) => stages,
+        Err(_) => look().await?,
+    };
+    println!("\nWho was seen (decnet attackers):");
+    print!("{}", stack.run(&["attackers"]).await?);
+    println!("\nWhat they did last (decnet logs -n 12):");
+    print!("{}", stack.run(&["logs", "-n", "12"]).await?);
+    println!("\nSummary:");
+    for stage in &stages {
+        println!(
+            "  {:<22} {:>5}  {}",
+            stage.name,
+            stage.seen,
+            if stage.is_good() { "ok" } else { "MISSING" }
+        );
+    }
+    println!("  identities, campaigns, token triggers: their workers are not part of this version yet");
+    let complete = stages.iter().all(stages::Stage::is_good);
+    if !once {
+        println!("\nAPI {}/openapi.json, log in as admin / {}", stack.api(), decnet_tests::api::CHOSEN);
+        println!(
+            "Try it yourself: DECNET_STATE_DIR={} {}/decnet logs -f",
+            stack.folder().display(),
+            bin_dir()?.display()
+        );
+        scene.explain(&targets);
+        println!("Ctrl-C ends the demo and removes the deckies.");
+        tokio::signal::ctrl_c().await?;
+    }
+    stack.stop().await?;
+    Ok(complete)
+}
