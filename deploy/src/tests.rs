@@ -172,6 +172,43 @@ fn no_unit_is_more_exposed_than_its_row_allows() {
     assert!(Worker::BUILT.iter().filter(|worker| most_exposed(**worker) > 20).eq([&Worker::Agent]));
 }
 
+#[test]
+fn users_and_folders_can_be_made_by_systemd() {
+    let root = tempfile::tempdir().unwrap();
+    let at = format!("--root={}", root.path().display());
+    fs::create_dir(root.path().join("etc")).unwrap();
+    let run = |program: &str, text: String, arguments: &[&str]| {
+        let file = root.path().join(format!("{program}.conf"));
+        fs::write(&file, text).unwrap();
+        let output = Command::new(program).arg(&at).args(arguments).arg(&file).output();
+        let Ok(output) = output else {
+            println!("skipped: {program} is not installed");
+            return false;
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let complains = said.lines().any(|line| line.contains("decnet") && !line.starts_with("Creating "));
+        assert!(output.status.success() && !complains, "{program}: {said}");
+        true
+    };
+    // Without root no owner can be set, which is the point of both.
+    if fs::metadata("/proc/self").map(|data| std::os::unix::fs::MetadataExt::uid(&data)).unwrap_or(1) != 0 {
+        println!("skipped: only root can make users and folders of others");
+        return;
+    }
+    if !run("systemd-sysusers", sysusers(), &[]) || !run("systemd-tmpfiles", tmpfiles(), &["--create"]) {
+        return;
+    }
+    let passwd = fs::read_to_string(root.path().join("etc/passwd")).unwrap();
+    for worker in Worker::BUILT {
+        let line = passwd.lines().find(|line| line.starts_with(&format!("{}:", user_of(*worker)))).unwrap();
+        assert!(line.ends_with("nologin"), "{line}");
+    }
+    for folder in folders() {
+        let data = fs::metadata(root.path().join(folder.path.trim_start_matches('/'))).unwrap();
+        assert_eq!(data.permissions().mode() & 0o7777, folder.mode, "{}", folder.path);
+    }
+}
+
 /// Runs the rule over units and verbs in a JavaScript engine, and returns what it allowed.
 fn allowed(asked: &[(String, &str, &str)]) -> Option<Vec<String>> {
     let engine =

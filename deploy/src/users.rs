@@ -20,8 +20,8 @@ fn users() -> impl Iterator<Item = Worker> {
 pub fn sysusers() -> String {
     let mut text = format!("# Written by decnet: one user a worker, none can log in.\ng {GROUP} -\n");
     for worker in users() {
-        let (user, doc) = (user_of(worker), worker.spec().doc.trim().trim_end_matches('.'));
-        let _ = writeln!(text, "u {user} - \"DECNET: {doc}\" {STATE}/{}", worker.unit_stem());
+        let user = user_of(worker);
+        let _ = writeln!(text, "u {user} - \"DECNET {worker}\" {STATE}/{}", worker.unit_stem());
         let _ = writeln!(text, "m {user} {GROUP}");
     }
     text
