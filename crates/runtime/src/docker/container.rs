@@ -12,7 +12,7 @@ use decnet_fleet::{
 };
 
 use super::{decky::Host, paths::Paths, tiny};
-use decnet_core::shell::{SHELL_DOCUMENT, SHELL_PROGRAM};
+use decnet_core::shell::SHELL_PROGRAM;
 
 /// Where a front finds the folder of its lines.
 const OUT: &str = "/out";
@@ -42,7 +42,7 @@ pub(super) fn body(
             "--artifacts",
             ARTIFACTS,
         ])),
-        ContainerRole::Shell => Some(text(&[SHELL_PROGRAM, "shell-server", "--config", SHELL_DOCUMENT])),
+        ContainerRole::Shell => Some(text(&[SHELL_PROGRAM, "shell-server"])),
         ContainerRole::Service => (!container.command.is_empty()).then(|| container.command.clone()),
     };
     let (mode, endpoints) = match &container.network {

@@ -4,7 +4,7 @@
 //! Every call of the runtime goes through here, so that an engine that is away gives the same sentence everywhere.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -42,10 +42,6 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(socket: Option<PathBuf>) -> Self {
         Self { socket: socket.unwrap_or_else(|| SOCKET.into()), connected: Mutex::default() }
-    }
-
-    pub(super) fn socket(&self) -> &Path {
-        &self.socket
     }
 
     /// A client that speaks the engine's version.

@@ -16,6 +16,8 @@ use super::archive::{Content, Entry};
 /// Groups that the first person of an installed machine is in, where the image has them.
 const FIRST_PERSONS: [&str; 9] =
     ["wheel", "cdrom", "floppy", "sudo", "audio", "dip", "video", "plugdev", "users"];
+/// Accounts below this are a service's.
+const FIRST_UID: u32 = 1000;
 /// Folders whose age is told by every `ls -l /`, and that are root's everywhere.
 pub(super) const FOLDERS: [&str; 12] =
     ["etc", "home", "root", "usr", "usr/local", "var", "var/lib", "var/cache", "srv", "opt", "mnt", "media"];
@@ -166,7 +168,7 @@ fn accounts(facts: &Facts, plan: &DeckyPlan, installed: DateTime<Utc>, peopled: 
         if let Some(gshadow) = &mut gshadow {
             let _ = writeln!(gshadow, "{login}:!::");
         }
-        if std::mem::take(&mut first) {
+        if *uid >= FIRST_UID && std::mem::take(&mut first) {
             for name in FIRST_PERSONS {
                 group = with_member(&group, name, login, 3);
                 gshadow = gshadow.map(|text| with_member(&text, name, login, 3));

@@ -151,15 +151,14 @@ impl Shared {
 
     async fn remove(&self, name: &DeckyName) -> Result<bool, RuntimeError> {
         let known = self.find(name);
-        let decky = match known {
-            Ok(decky) => decky,
-            Err(_) => {
-                // Containers of a decky that nobody here knows: an orphan, which a teardown removes as well.
-                if labels::list_of(&self.host, name).await?.is_empty() {
-                    return Ok(false);
-                }
-                self.find_or_make(name)?
+        let decky = if let Ok(decky) = known {
+            decky
+        } else {
+            // Containers of a decky that nobody here knows: an orphan, which a teardown removes as well.
+            if labels::list_of(&self.host, name).await?.is_empty() {
+                return Ok(false);
             }
+            self.find_or_make(name)?
         };
         let removed = decky.remove().await.map_err(|error| error.of(name))?;
         if removed {

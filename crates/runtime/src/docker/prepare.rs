@@ -159,17 +159,14 @@ impl Shared {
                 self.host.remove_network(&name).await?;
             }
         }
-        match plan {
-            Some(plan) => {
-                self.set_fleet(plan.deckies.iter().map(DeckyPlan::ip).collect());
-                for network in &plan.networks {
-                    lan::Shim::ensure(network).await.map_err(unfit)?;
-                }
+        if let Some(plan) = plan {
+            self.set_fleet(plan.deckies.iter().map(DeckyPlan::ip).collect());
+            for network in &plan.networks {
+                lan::Shim::ensure(network).await.map_err(unfit)?;
             }
-            None => {
-                self.set_fleet(BTreeSet::new());
-                lan::Shim::remove(&format!("decnet-{}", self.host.ours.fleet)).await.map_err(unfit)?;
-            }
+        } else {
+            self.set_fleet(BTreeSet::new());
+            lan::Shim::remove(&format!("decnet-{}", self.host.ours.fleet)).await.map_err(unfit)?;
         }
         self.host.images.tidy().await
     }

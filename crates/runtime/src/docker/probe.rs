@@ -48,7 +48,7 @@ impl Decky {
                     banner: greeting(ran.out),
                 });
             }
-            last = complaint.trim().to_owned();
+            complaint.trim().clone_into(&mut last);
             // Somebody has this very port: the next one will do. Anything else would meet it as well.
             if !is_taken(&last) {
                 break;

@@ -17,7 +17,7 @@ use crate::RuntimeError;
 
 /// First pause before a shell is started again; doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A shell that ran this long starts the next series of pauses from the beginning.
 const STEADY: Duration = Duration::from_mins(2);
 /// How long a shell may take to end.

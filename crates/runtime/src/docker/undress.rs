@@ -21,7 +21,7 @@ use nix::{
 use rustix::{
     fs::{
         AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps, futimens, openat, openat2, statat,
-        unlinkat,
+        unlinkat, utimensat,
     },
     io::Errno,
 };
@@ -63,6 +63,10 @@ pub(super) fn undress(pid: u32, aged: DateTime<Utc>) -> Result<(), RuntimeError>
             tv_nsec: i64::from(aged.timestamp_subsec_nanos().min(999_999_999)),
         };
         let times = Timestamps { last_access: time, last_modification: time };
+        // The engine's link is as young as the container.
+        if let Ok(etc) = open_folder(&root, "etc") {
+            let _ = utimensat(&etc, "mtab", &times, AtFlags::SYMLINK_NOFOLLOW);
+        }
         for folder in [".", "usr/sbin"] {
             // An age that cannot be set back is a weak tell, and no reason to fail.
             if let Err(error) = open_folder(&root, folder).and_then(|folder| futimens(folder, &times)) {

@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use decnet_core::{FleetSecret, HostId, SystemClock, SystemIds};
-use decnet_fleet::{DeckyState, Plan, PlanRequest, RuntimeKind, fleet_tag, ini, plan};
+use decnet_core::{DeckyName, FleetSecret, HostId, SystemClock, SystemIds};
+use decnet_fleet::{DeckyPlan, DeckyState, Plan, PlanRequest, RuntimeKind, fleet_tag, ini, plan};
 use decnet_runtime::{DeckyStatus, DockerOptions, DockerRuntime, HostRuntime};
 use decnet_tests::{
     engine::{Engine, docker_or_skip},
@@ -48,6 +48,8 @@ pub(crate) struct DockerBench {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) secret: FleetSecret,
     pub(crate) decoy: PathBuf,
+    /// What makes the names of this test's deckies its own: the engine has one container of each name.
+    pub(crate) suffix: String,
 }
 
 impl DockerBench {
@@ -65,7 +67,8 @@ impl DockerBench {
         let folder = tempfile::Builder::new().prefix("docker-runtime-").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("images")).unwrap();
         let secret = FleetSecret::from_number(number);
-        Self { lan, engine, folder, secret, decoy }
+        let suffix = fleet_tag(&secret.seed()).chars().take(6).collect();
+        Self { lan, engine, folder, secret, decoy, suffix }
     }
 
     /// Makes an image for shells.
@@ -78,8 +81,62 @@ impl DockerBench {
         fleet_tag(&self.secret.seed())
     }
 
+    /// The whole name of a decky.
+    pub(crate) fn full(&self, decky: &str) -> String {
+        format!("{decky}-{}", self.suffix)
+    }
+
+    pub(crate) fn name(&self, decky: &str) -> DeckyName {
+        DeckyName::parse(&self.full(decky)).unwrap()
+    }
+
     pub(crate) fn of(&self, decky: &str) -> PathBuf {
-        self.folder.path().join("docker").join(decky)
+        self.base().join(self.full(decky))
+    }
+
+    pub(crate) fn base(&self) -> PathBuf {
+        self.folder.path().join("docker")
+    }
+
+    pub(crate) fn decky<'a>(&self, plan: &'a Plan, decky: &str) -> &'a DeckyPlan {
+        plan.decky(&self.full(decky)).unwrap()
+    }
+
+    pub(crate) fn ip(&self, plan: &Plan, decky: &str) -> Ipv4Addr {
+        self.decky(plan, decky).ip().to_string().parse().unwrap()
+    }
+
+    /// The process 1 of a decky's front.
+    pub(crate) fn front(&self, decky: &str) -> Option<u32> {
+        self.engine.pid(&self.full(decky)).ok()
+    }
+
+    /// The process 1 of a decky's shell.
+    pub(crate) fn shell(&self, decky: &str) -> Option<u32> {
+        self.engine.pid(&format!("{}-ssh", self.full(decky))).ok()
+    }
+
+    pub(crate) async fn status(&self, runtime: &DockerRuntime, decky: &str) -> Option<DeckyStatus> {
+        let name = self.name(decky);
+        runtime.inspect().await.unwrap().into_iter().find(|status| status.name == name)
+    }
+
+    /// Waits until the decky is in this state.
+    pub(crate) async fn reaches(
+        &self,
+        runtime: &DockerRuntime,
+        decky: &str,
+        state: DeckyState,
+    ) -> DeckyStatus {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let last = self.status(runtime, decky).await;
+            if let Some(found) = last.clone().filter(|status| status.state == state) {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "{decky} is not {state} within a minute: {last:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     pub(crate) fn options(&self) -> DockerOptions {
@@ -103,6 +160,7 @@ impl DockerBench {
 
     /// The plan of the sections of a deployment INI.
     pub(crate) fn plan(&self, sections: &str) -> Plan {
+        let sections = sections.replace("]\n", &format!("-{}]\n", self.suffix));
         let text = format!("{}{sections}", self.lan.general());
         plan(&PlanRequest {
             spec: &ini::parse(text.as_bytes()).unwrap(),
@@ -126,7 +184,8 @@ impl DockerBench {
             runtime.deploy(decky).await.unwrap();
         }
         for decky in &plan.deckies {
-            reaches(runtime, decky.name().as_str(), DeckyState::Running).await;
+            let short = decky.name().as_str().trim_end_matches(&format!("-{}", self.suffix));
+            self.reaches(runtime, short, DeckyState::Running).await;
         }
         plan
     }
@@ -139,7 +198,7 @@ impl DockerBench {
             .unwrap()
             .into_iter()
             .filter(|container| container.label("decnet.fleet") == Some(&self.tag()))
-            .map(|container| (container.name, container.state))
+            .map(|container| (container.name.replace(&format!("-{}", self.suffix), ""), container.state))
             .collect();
         found.sort();
         found
@@ -178,25 +237,4 @@ pub(crate) fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-pub(crate) async fn status(runtime: &DockerRuntime, decky: &str) -> Option<DeckyStatus> {
-    runtime.inspect().await.unwrap().into_iter().find(|status| status.name.as_str() == decky)
-}
-
-/// Waits until the decky is in this state.
-pub(crate) async fn reaches(runtime: &DockerRuntime, decky: &str, state: DeckyState) -> DeckyStatus {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let last = status(runtime, decky).await;
-        if let Some(found) = last.clone().filter(|status| status.state == state) {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{decky} is not {state} within a minute: {last:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-pub(crate) fn ip_of(plan: &Plan, decky: &str) -> Ipv4Addr {
-    plan.decky(decky).unwrap().ip().to_string().parse().unwrap()
 }

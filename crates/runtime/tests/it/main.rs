@@ -5,5 +5,6 @@
 mod bench;
 mod docker;
 mod docker_bench;
+mod docker_life;
 mod life;
 mod lines;
