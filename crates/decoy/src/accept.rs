@@ -31,6 +31,9 @@ use crate::{
     stream::{Cut, Meter, Stream},
 };
 
+/// What a conversation may take beyond the age limit of its stream.
+const OVERTIME: Duration = Duration::from_secs(30);
+
 /// One service as it runs.
 pub(crate) struct Running {
     pub(crate) service: Arc<dyn Service>,
@@ -103,6 +106,27 @@ impl Drop for Open<'_> {
     }
 }
 
+struct Elapsed;
+
+/// The stream enforces its own end while it is read; this is for a service that does not read. A service may give its
+/// connection longer while it runs.
+async fn bounded<T>(
+    conversation: impl Future<Output = T>,
+    began: Instant,
+    meter: &Meter,
+) -> Result<T, Elapsed> {
+    let mut conversation = std::pin::pin!(conversation);
+    loop {
+        let bound = began + meter.lifetime() + OVERTIME;
+        if let Ok(outcome) = tokio::time::timeout_at(bound, &mut conversation).await {
+            return Ok(outcome);
+        }
+        if Instant::now() >= began + meter.lifetime() + OVERTIME {
+            return Err(Elapsed);
+        }
+    }
+}
+
 /// One connection from `connect` to `disconnect`.
 async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: SocketAddr, pass: Pass) {
     let _open = Open(&running);
@@ -122,12 +146,12 @@ async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: 
     ));
     let began = Instant::now();
     conn.emit(conn.report("connect")).await;
-    // The stream enforces its own end while it is read; this bound is for a service that does not read.
-    let bound = began + LIFETIME + Duration::from_secs(30);
+    // As a server of its age does: a client that vanished without a word is noticed in the end.
+    let _ = rustix::net::sockopt::set_socket_keepalive(&tcp, true);
     let stop = shared.stop.child_token();
     let stream = Stream::new(tcp, meter.clone(), LIFETIME, stop.clone());
     let conversation = AssertUnwindSafe(service.serve(stream, conn.clone())).catch_unwind();
-    let outcome = tokio::time::timeout_at(bound, conversation).await;
+    let outcome = bounded(conversation, began, &meter).await;
     // Whatever the service left running with the stream ends now.
     stop.cancel();
     let mut reason = match meter.cut() {
@@ -140,7 +164,7 @@ async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: 
         Ok(Ok(Ok(()) | Err(SessionError::Io(_)))) => None,
         Ok(Ok(Err(SessionError::Protocol(why)))) => Some(why),
         Ok(Err(_panic)) => Some("internal error".to_owned()),
-        Err(_elapsed) => {
+        Err(Elapsed) => {
             reason = "lifetime";
             None
         }

@@ -96,6 +96,11 @@ impl Connection {
         self.meter.set_idle(idle);
     }
 
+    /// Changes at what age the connection is closed.
+    pub fn set_lifetime(&self, lifetime: Duration) {
+        self.meter.set_lifetime(lifetime);
+    }
+
     /// Names why this connection ends, for its `disconnect` line (`closed` otherwise). The first name stands.
     pub fn end_as(&self, reason: &'static str) {
         let _ = self.end.set(reason);

@@ -108,7 +108,10 @@ pub fn check(path: &Path, now: DateTime<Utc>) -> Result<Health, String> {
         return Err(format!("the decoy has not reported for {age} s; restart it"));
     }
     if health.events_dropped > 0 {
-        return Err(format!("{} lines were lost: whatever takes them (a reader of stdout, a disk) is too slow", health.events_dropped));
+        return Err(format!(
+            "{} lines were lost: whatever takes them (a reader of stdout, a disk) is too slow",
+            health.events_dropped
+        ));
     }
     Ok(health)
 }

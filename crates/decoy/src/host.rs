@@ -120,6 +120,8 @@ impl Decoy {
                 settings: entry.settings,
                 bind: entry.bind,
                 root: config.root.clone(),
+                artifacts: config.artifacts.clone(),
+                shell: config.shell.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
                 started,

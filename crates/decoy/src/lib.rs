@@ -22,6 +22,7 @@ pub mod probe;
 pub mod redis;
 pub mod report;
 pub mod service;
+mod session;
 pub mod shell;
 pub mod ssh;
 pub mod stream;

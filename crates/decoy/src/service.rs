@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use decnet_core::{Clock, DeckyName, HostPersona, IdSource, Seed};
+use decnet_core::{Clock, DeckyName, HostPersona, IdSource, Seed, ShellLink};
 
 use crate::{connection::Connection, stream::Stream};
 
@@ -83,6 +83,10 @@ pub struct ServiceContext {
     pub bind: Vec<IpAddr>,
     /// The folder that stands for `/` of the decky.
     pub root: Option<PathBuf>,
+    /// Where captured files and recordings go.
+    pub artifacts: Option<PathBuf>,
+    /// How to reach the container where logins end.
+    pub shell: Option<ShellLink>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Fresh ids.

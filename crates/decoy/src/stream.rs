@@ -39,6 +39,7 @@ pub struct Meter {
     received: AtomicU64,
     sent: AtomicU64,
     idle_ms: AtomicU64,
+    lifetime_ms: AtomicU64,
     cut: AtomicU8,
 }
 
@@ -48,6 +49,7 @@ impl Meter {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             idle_ms: AtomicU64::new(0),
+            lifetime_ms: AtomicU64::new(0),
             cut: AtomicU8::new(Cut::Not as u8),
         };
         meter.set_idle(idle);
@@ -82,6 +84,14 @@ impl Meter {
         Duration::from_millis(self.idle_ms.load(Ordering::Relaxed))
     }
 
+    pub(crate) fn set_lifetime(&self, lifetime: Duration) {
+        self.lifetime_ms.store(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn lifetime(&self) -> Duration {
+        Duration::from_millis(self.lifetime_ms.load(Ordering::Relaxed))
+    }
+
     fn cut_because(&self, why: Cut) -> io::Error {
         // The first reason stands: what follows is its consequence.
         let _ = self.cut.compare_exchange(Cut::Not as u8, why as u8, Ordering::Relaxed, Ordering::Relaxed);
@@ -98,7 +108,7 @@ pub struct Stream {
     inner: Box<dyn Transport>,
     meter: Arc<Meter>,
     active: Instant,
-    end: Instant,
+    began: Instant,
     timer: Pin<Box<Sleep>>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -112,15 +122,21 @@ impl Stream {
     ) -> Self {
         let now = Instant::now();
         let end = now + lifetime;
+        meter.set_lifetime(lifetime);
         let timer = Box::pin(tokio::time::sleep_until(end.min(now + meter.idle())));
         Self {
             inner: Box::new(inner),
             meter,
             active: now,
-            end,
+            began: now,
             timer,
             stopped: Box::pin(stop.cancelled_owned()),
         }
+    }
+
+    /// A service may have given it longer.
+    fn end(&self) -> Instant {
+        self.began + self.meter.lifetime()
     }
 
     /// Ready with an error when the stream has to end now.
@@ -133,7 +149,7 @@ impl Stream {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            if now >= self.end {
+            if now >= self.end() {
                 return Poll::Ready(self.meter.cut_because(Cut::Lifetime));
             }
             let quiet_until = self.active + self.meter.idle();
@@ -141,7 +157,7 @@ impl Stream {
                 return Poll::Ready(self.meter.cut_because(Cut::Idle));
             }
             // Bytes have moved since the timer was set: one timer per connection, re-armed lazily.
-            let next = self.end.min(quiet_until);
+            let next = self.end().min(quiet_until);
             self.timer.as_mut().reset(next);
         }
     }
@@ -154,7 +170,7 @@ impl AsyncRead for Stream {
         match Pin::new(&mut this.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 let now = Instant::now();
-                if now >= this.end {
+                if now >= this.end() {
                     return Poll::Ready(Err(this.meter.cut_because(Cut::Lifetime)));
                 }
                 this.active = now;

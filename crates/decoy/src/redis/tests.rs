@@ -47,6 +47,8 @@ impl Bench {
             settings: settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             bind: vec![],
             root: None,
+            artifacts: None,
+            shell: None,
             started: chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
             clock: Arc::new(clock),
             ids: Arc::new(SystemIds),

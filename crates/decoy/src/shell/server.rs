@@ -43,6 +43,8 @@ use super::{
 
 /// What the listener of a Debian server shows.
 const TITLE: &str = "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups";
+/// What an engine puts into every container's file system, and every intruder looks for.
+const ENGINES_MARK: &str = "/.dockerenv";
 /// Longest first frame of a call.
 const HELLO_MAX: usize = 8 << 10;
 /// Calls that have not proven themselves yet.
@@ -65,6 +67,8 @@ pub(super) fn start() -> Result<ExitCode, StageError> {
             _ => {}
         }
     }
+    // Nor the engine's mark.
+    let _ = fs::remove_file(ENGINES_MARK);
     // The folder's own time would tell that something was here.
     if let Some(folder) = Path::new(SHELL_PROGRAM).parent()
         && let (Ok(folder), Ok(like)) =

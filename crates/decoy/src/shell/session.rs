@@ -17,6 +17,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use decnet_core::{Clock, SessionMark, SystemClock, shell::SESSION_VARIABLE};
 use rustix::{
     fs::{Gid, Mode, Uid, fchmod, fchown},
+    process::setsid,
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt},
     termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
@@ -60,6 +61,8 @@ struct Pty {
 
 pub(super) fn run() -> Result<ExitCode, StageError> {
     close_off(session_program())?;
+    // As the real one, which shows as the leader of a session.
+    setsid().during("cannot begin a session")?;
     let mark = std::env::var(SESSION_VARIABLE).unwrap_or_default();
     let mark: SessionMark =
         serde_json::from_str(&mark).map_err(|error| StageError::Form("the mark", error))?;
@@ -96,6 +99,8 @@ fn read_start(link: &mut UnixStream) -> Result<Start, StageError> {
 fn prepare(mark: &SessionMark, start: &Start) -> Result<(Session, Option<Pty>), String> {
     let account = Account::find(&mark.user).ok_or_else(|| "no such account in the container".to_owned())?;
     let (own_name, args) = arguments(&account, &start.run)?;
+    // As pam_loginuid does: `last` takes a session without it for a ghost. A kernel without it has no such file.
+    let _ = std::fs::write("/proc/self/loginuid", account.uid.to_string());
     let pty = match &start.terminal {
         Some(terminal) => Some(open(terminal, &account).map_err(|error| format!("no terminal: {error}"))?),
         None => None,

@@ -1,7 +1,7 @@
 //! One client's conversation as russh tells it: every act becomes an event before it is answered.
 //!
-//! Whoever logs in finds an account whose shell is `nologin`, and gets exactly what such an account gives.
-//! Nothing is ever run here.
+//! Sessions are carried to the shell container ([`super::carried`]). Without one, whoever logs in finds an account whose
+//! shell is `nologin`, and gets exactly what such an account gives. Nothing is ever run here.
 
 use std::{
     collections::HashMap,
@@ -12,17 +12,27 @@ use std::{
     time::Duration,
 };
 
-use decnet_core::secret;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use decnet_core::{IdSource, secret};
 use decnet_logline::Secret;
 use russh::{
-    Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodSet, Pty,
+    Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodSet, Pty, Sig,
     keys::HashAlg,
     server::{Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session},
 };
 use tokio::sync::{Notify, SetOnce};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::auth::{Offer, Rules, Ruling, Tries};
-use crate::connection::Connection;
+use super::{
+    auth::{Offer, Rules, Ruling, Tries},
+    carried::{Ask, Carried},
+};
+use crate::{
+    connection::Connection,
+    report::Report,
+    session::Shells,
+    shell::frame::{Run, Terminal, Window},
+};
 
 /// `MaxSessions` of OpenSSH.
 const SESSIONS_MAX: usize = 10;
@@ -32,6 +42,10 @@ const ENV_TAKEN: &[&str] = &["LANG", "LC_"];
 const REQUESTS_MAX: u32 = 500;
 /// How long a client that was told to go may take.
 const PARTING: Duration = Duration::from_secs(2);
+/// Room for a client's input on one channel.
+const WINDOW: u32 = 2 << 20;
+/// And while it is not read: russh gives no more than this at a time, but asks again.
+const WINDOW_FULL: u32 = 2;
 /// What the shell of such an account says.
 const NOLOGIN: &str = "This account is currently not available.";
 
@@ -42,6 +56,8 @@ pub(super) enum Failure {
     Russh(#[from] russh::Error),
     #[error("too many channel requests")]
     Flood,
+    #[error("more input than is read")]
+    Unread,
 }
 
 /// What a conversation and its owner share.
@@ -51,22 +67,88 @@ pub(super) struct Link {
     pub(super) handle: SetOnce<Handle>,
     pub(super) logged_in: AtomicBool,
     pub(super) login: Notify,
+    /// Sessions in the shell container.
+    pub(super) sessions: TaskTracker,
+    /// The client is gone.
+    pub(super) gone: CancellationToken,
+    /// The shell container is: the connection ends without a word.
+    pub(super) dead: CancellationToken,
+}
+
+/// What a conversation is given.
+pub(super) struct Party {
+    pub(super) conn: Arc<Connection>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) methods: MethodSet,
+    pub(super) shells: Option<Arc<Shells>>,
+    pub(super) ids: Arc<dyn IdSource>,
+    pub(super) link: Arc<Link>,
 }
 
 pub(super) struct Conversation {
     conn: Arc<Connection>,
     rules: Arc<Rules>,
     methods: MethodSet,
+    shells: Option<Arc<Shells>>,
+    ids: Arc<dyn IdSource>,
     link: Arc<Link>,
     tries: Tries,
-    /// Open sessions, and whether each has a terminal.
-    sessions: HashMap<ChannelId, bool>,
+    /// Who has logged in.
+    user: String,
+    sessions: HashMap<ChannelId, Carried>,
     requests: u32,
 }
 
 impl Conversation {
-    pub(super) fn new(conn: Arc<Connection>, rules: Arc<Rules>, methods: MethodSet, link: Arc<Link>) -> Self {
-        Self { conn, rules, methods, link, tries: Tries::default(), sessions: HashMap::new(), requests: 0 }
+    pub(super) fn new(party: Party) -> Self {
+        let Party { conn, rules, methods, shells, ids, link } = party;
+        Self {
+            conn,
+            rules,
+            methods,
+            shells,
+            ids,
+            link,
+            tries: Tries::default(),
+            user: String::new(),
+            sessions: HashMap::new(),
+            requests: 0,
+        }
+    }
+
+    /// A report about a session; it has a name of its own where it can be recorded.
+    fn about(&self, channel: ChannelId, kind: &'static str) -> Report {
+        let sid = self.sessions.get(&channel).filter(|_| self.shells.is_some()).map(|session| &session.sid);
+        self.conn.report(kind).opt("sid", sid)
+    }
+
+    /// Runs something in the shell container, or lets the account's `nologin` answer.
+    async fn run(&mut self, channel: ChannelId, run: Run, session: &mut Session) -> Result<(), Failure> {
+        let Some(shells) = self.shells.clone() else { return self.not_available(channel, session) };
+        let waits = matches!(run, Run::Subsystem(_));
+        let ask = Ask {
+            conn: self.conn.clone(),
+            shells,
+            link: self.link.clone(),
+            handle: session.handle(),
+            channel,
+            user: self.user.clone(),
+        };
+        let runs = match self.sessions.get_mut(&channel) {
+            Some(carried) if !carried.runs() => carried.begin(ask, run),
+            // One program a channel.
+            _ => {
+                session.channel_failure(channel)?;
+                return Ok(());
+            }
+        };
+        // Like the real server, which knows of a subsystem before it answers and of a failing shell only later.
+        if !waits || runs.await.unwrap_or(false) {
+            session.channel_success(channel)?;
+        } else {
+            session.channel_failure(channel)?;
+        }
+        Ok(())
     }
 
     fn rule(&mut self, user: &str, offer: Offer<'_>) -> Ruling {
@@ -75,9 +157,10 @@ impl Conversation {
     }
 
     /// Answers a try that is on record.
-    async fn answer(&mut self, ruling: Ruling) -> Auth {
+    async fn answer(&mut self, user: &str, ruling: Ruling) -> Auth {
         tokio::time::sleep(ruling.delay).await;
         if ruling.accepted {
+            user.clone_into(&mut self.user);
             self.link.logged_in.store(true, Ordering::Relaxed);
             self.link.login.notify_one();
             return Auth::Accept;
@@ -98,7 +181,7 @@ impl Conversation {
 
     /// What the account's shell does with whatever it is given.
     fn not_available(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Failure> {
-        let terminal = self.sessions.get(&channel).copied().unwrap_or(false);
+        let terminal = self.sessions.get(&channel).is_some_and(|session| session.terminal.is_some());
         session.channel_success(channel)?;
         // The order of OpenSSH: without a terminal the end of the output comes before the status.
         if terminal {
@@ -140,7 +223,7 @@ impl Handler for Conversation {
             .bytes("username", user.as_bytes())
             .field("outcome", "failure");
         self.conn.emit(report).await;
-        Ok(self.answer(ruling).await)
+        Ok(self.answer(user, ruling).await)
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Failure> {
@@ -152,7 +235,7 @@ impl Handler for Conversation {
             .field("outcome", if ruling.accepted { "success" } else { "failure" })
             .secret(Secret::plaintext(user, password));
         self.conn.emit(report).await;
-        Ok(self.answer(ruling).await)
+        Ok(self.answer(user, ruling).await)
     }
 
     async fn auth_publickey_offered(
@@ -171,7 +254,7 @@ impl Handler for Conversation {
             .field("key_algorithm", offer.algorithm)
             .field("key_sha256", offer.public_key.fingerprint(HashAlg::Sha256));
         self.conn.emit(report).await;
-        Ok(self.answer(ruling).await)
+        Ok(self.answer(user, ruling).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -190,7 +273,7 @@ impl Handler for Conversation {
             .field("outcome", "failure")
             .opt("submethods", Some(submethods).filter(|text| !text.is_empty()));
         self.conn.emit(report).await;
-        Ok(self.answer(ruling).await)
+        Ok(self.answer(user, ruling).await)
     }
 
     async fn channel_open_session(
@@ -204,13 +287,47 @@ impl Handler for Conversation {
             reply.reject(ChannelOpenFailure::ConnectFailed).await;
             return Ok(());
         }
-        self.sessions.insert(channel.id(), false);
+        self.sessions.insert(channel.id(), Carried::new(self.ids.next_id().to_string()));
         reply.accept().await;
         Ok(())
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Failure> {
-        self.sessions.remove(&channel);
+        if let Some(session) = self.sessions.remove(&channel) {
+            session.closed();
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Failure> {
+        if let Some(session) = self.sessions.get(&channel) {
+            session.input_end();
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), Failure> {
+        match self.sessions.get(&channel) {
+            Some(session) => session.input(data).await.map_err(|_full| Failure::Unread),
+            None => Ok(()),
+        }
+    }
+
+    fn adjust_window(&mut self, channel: ChannelId, _current: u32) -> u32 {
+        let full = self.sessions.get(&channel).is_some_and(Carried::is_full);
+        if full { WINDOW_FULL } else { WINDOW }
+    }
+
+    async fn signal(
+        &mut self,
+        channel: ChannelId,
+        signal: Sig,
+        _session: &mut Session,
+    ) -> Result<(), Failure> {
+        self.count()?;
+        if let Some(session) = self.sessions.get(&channel) {
+            session.signal(&signal);
+        }
         Ok(())
     }
 
@@ -266,24 +383,28 @@ impl Handler for Conversation {
         term: &str,
         columns: u32,
         rows: u32,
-        _pixel_width: u32,
-        _pixel_height: u32,
+        pixel_width: u32,
+        pixel_height: u32,
         modes: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Failure> {
         self.count()?;
+        let terminal = Terminal {
+            term: term.chars().take(256).collect(),
+            window: Window { cols: columns, rows, width: pixel_width, height: pixel_height },
+            modes: modes.iter().take(130).map(|(mode, value)| (*mode as u8, *value)).collect(),
+        };
         let modes: Vec<_> =
             modes.iter().take(130).map(|(mode, value)| (format!("{mode:?}"), *value)).collect();
         let report = self
-            .conn
-            .report("pty")
+            .about(channel, "pty")
             .bytes("term", term.as_bytes())
             .field("cols", columns)
             .field("rows", rows)
             .json("modes", &modes);
         self.conn.emit(report).await;
-        if let Some(terminal) = self.sessions.get_mut(&channel) {
-            *terminal = true;
+        if let Some(session) = self.sessions.get_mut(&channel) {
+            session.terminal = Some(terminal);
         }
         session.channel_success(channel)?;
         Ok(())
@@ -297,9 +418,13 @@ impl Handler for Conversation {
         session: &mut Session,
     ) -> Result<(), Failure> {
         self.count()?;
-        let report = self.conn.report("env").bytes("name", name.as_bytes()).bytes("value", value.as_bytes());
+        let report =
+            self.about(channel, "env").bytes("name", name.as_bytes()).bytes("value", value.as_bytes());
         self.conn.emit(report).await;
         if ENV_TAKEN.iter().any(|taken| name == *taken || (taken.ends_with('_') && name.starts_with(taken))) {
+            if let Some(carried) = self.sessions.get_mut(&channel) {
+                carried.env(name, value);
+            }
             session.channel_success(channel)?;
         } else {
             session.channel_failure(channel)?;
@@ -309,8 +434,8 @@ impl Handler for Conversation {
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Failure> {
         self.count()?;
-        self.conn.emit(self.conn.report("shell")).await;
-        self.not_available(channel, session)
+        self.conn.emit(self.about(channel, "shell")).await;
+        self.run(channel, Run::Shell, session).await
     }
 
     async fn exec_request(
@@ -321,9 +446,9 @@ impl Handler for Conversation {
     ) -> Result<(), Failure> {
         self.count()?;
         // `exec` is the request, `command` what the account wanted to run: one each, however it came.
-        self.conn.emit(self.conn.report("exec").bytes("request", data)).await;
-        self.conn.emit(self.conn.report("command").bytes("command", data)).await;
-        self.not_available(channel, session)
+        self.conn.emit(self.about(channel, "exec").bytes("request", data)).await;
+        self.conn.emit(self.about(channel, "command").bytes("command", data)).await;
+        self.run(channel, Run::Exec(STANDARD.encode(data)), session).await
     }
 
     async fn subsystem_request(
@@ -333,7 +458,10 @@ impl Handler for Conversation {
         session: &mut Session,
     ) -> Result<(), Failure> {
         self.count()?;
-        self.conn.emit(self.conn.report("subsystem").bytes("name", name.as_bytes())).await;
+        self.conn.emit(self.about(channel, "subsystem").bytes("name", name.as_bytes())).await;
+        if self.shells.is_some() {
+            return self.run(channel, Run::Subsystem(name.to_owned()), session).await;
+        }
         // The account's shell runs the subsystem too; one that is not configured is refused before that.
         if name == "sftp" {
             return self.not_available(channel, session);
@@ -366,13 +494,18 @@ impl Handler for Conversation {
     async fn window_change_request(
         &mut self,
         channel: ChannelId,
-        _columns: u32,
-        _rows: u32,
-        _pixel_width: u32,
-        _pixel_height: u32,
+        columns: u32,
+        rows: u32,
+        pixel_width: u32,
+        pixel_height: u32,
         session: &mut Session,
     ) -> Result<(), Failure> {
-        self.count()?;
+        let window = Window { cols: columns, rows, width: pixel_width, height: pixel_height };
+        match self.sessions.get_mut(&channel) {
+            // Dragging a window's corner sends hundreds of these.
+            Some(carried) if carried.runs() => carried.resize(window),
+            _ => self.count()?,
+        }
         session.channel_success(channel)?;
         Ok(())
     }

@@ -1,15 +1,18 @@
-//! SSH: takes logins, never runs anything.
+//! SSH: takes logins, never runs anything itself.
 //!
 //! russh speaks the protocol; this module decides what a machine of this persona would say, and writes down what
-//! the client does. An interactive shell for intruders is not this binary's business.
+//! the client does. Where the decky has a shell container, sessions are carried there ([`crate::session`]); elsewhere
+//! every account's shell is `nologin`.
 
 mod auth;
+mod carried;
 mod front;
 mod handler;
 mod hassh;
 mod hostkeys;
 mod ident;
 mod release;
+mod shown;
 
 use std::{
     borrow::Cow,
@@ -17,28 +20,35 @@ use std::{
     time::Duration,
 };
 
+use decnet_core::IdSource;
 use russh::{Limits, SshId, server::Config};
 use tokio::{
     io::AsyncWriteExt,
     runtime::Runtime,
-    time::{Instant, timeout_at},
+    sync::Semaphore,
+    time::{Instant, timeout, timeout_at},
 };
 
 use self::{
     auth::Rules,
     front::Front,
-    handler::{Conversation, Failure, Link},
+    handler::{Conversation, Failure, Link, Party},
     ident::Exchange,
     release::Server,
 };
 use crate::{
     connection::Connection,
     service::{BuildError, Service, ServiceContext, SessionError},
+    session::{HELD_MAX, Shells, Transcripts},
     stream::Stream,
 };
 
-/// Silence that a logged-in client may keep; OpenSSH itself would wait for ever.
+/// Silence that a logged-in client may keep where there is nothing to do; OpenSSH itself would wait for ever.
 const IDLE_LOGGED_IN: Duration = Duration::from_mins(15);
+/// Silence and age of a connection with a shell: OpenSSH has no limit, and an intruder who leaves a session open comes back.
+const SHELL_LIFETIME: Duration = Duration::from_hours(72);
+/// How long sessions may take to be recorded when their connection is gone.
+const SESSIONS_END: Duration = Duration::from_secs(3);
 /// Bytes of a client's first line that are reported.
 const LINE_SHOWN: usize = 512;
 
@@ -67,7 +77,15 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
         ..Config::default()
     };
     let rules = Rules::new(context.persona.accounts.clone(), server.guide.max_tries, &context.seed);
-    let host = Arc::new(Host { server, config: Arc::new(config), rules: Arc::new(rules) });
+    let shells = context.shell.clone().map(|link| {
+        Arc::new(Shells {
+            link,
+            transcripts: Transcripts::new(context.artifacts.as_deref(), context.clock.clone()),
+            room: Arc::new(Semaphore::new(HELD_MAX)),
+        })
+    });
+    let (rules, ids) = (Arc::new(rules), context.ids.clone());
+    let host = Arc::new(Host { server, config: Arc::new(config), rules, shells, ids });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(1)
@@ -123,6 +141,8 @@ struct Host {
     server: Server,
     config: Arc<Config>,
     rules: Arc<Rules>,
+    shells: Option<Arc<Shells>>,
+    ids: Arc<dyn IdSource>,
 }
 
 impl Host {
@@ -161,8 +181,31 @@ impl Host {
         grace: Instant,
     ) -> Result<(), SessionError> {
         let link = Arc::new(Link::default());
-        let conversation =
-            Conversation::new(conn.clone(), self.rules.clone(), self.server.methods.clone(), link.clone());
+        let outcome = self.converse_with(front, &conn, grace, &link).await;
+        // Their client is gone or goes now; what they have seen is still to be written down.
+        link.gone.cancel();
+        link.sessions.close();
+        if timeout(SESSIONS_END, link.sessions.wait()).await.is_err() {
+            conn.emit(conn.report("error").field("reason", "sessions are still being recorded")).await;
+        }
+        outcome
+    }
+
+    async fn converse_with(
+        &self,
+        front: Front,
+        conn: &Arc<Connection>,
+        grace: Instant,
+        link: &Arc<Link>,
+    ) -> Result<(), SessionError> {
+        let conversation = Conversation::new(Party {
+            conn: conn.clone(),
+            rules: self.rules.clone(),
+            methods: self.server.methods.clone(),
+            shells: self.shells.clone(),
+            ids: self.ids.clone(),
+            link: link.clone(),
+        });
         let start = russh::server::run_stream(self.config.clone(), front, conversation);
         let Ok(running) = timeout_at(grace, start).await else {
             conn.end_as("login_grace");
@@ -183,8 +226,19 @@ impl Host {
             conn.end_as("login_grace");
             return Ok(());
         }
-        conn.set_idle(IDLE_LOGGED_IN);
-        running.await.or_else(outcome)
+        if self.shells.is_some() {
+            conn.set_idle(SHELL_LIFETIME);
+            conn.set_lifetime(SHELL_LIFETIME);
+        } else {
+            conn.set_idle(IDLE_LOGGED_IN);
+        }
+        tokio::select! {
+            ended = running => ended.or_else(outcome),
+            () = link.dead.cancelled() => {
+                conn.end_as("shell_lost");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -201,7 +255,7 @@ fn outcome(error: Failure) -> Result<(), SessionError> {
         }
         // russh's texts name states, not bytes.
         Failure::Russh(error) => Err(SessionError::protocol(error.to_string())),
-        Failure::Flood => Err(SessionError::protocol(error.to_string())),
+        Failure::Flood | Failure::Unread => Err(SessionError::protocol(error.to_string())),
     }
 }
 
