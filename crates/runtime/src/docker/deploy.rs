@@ -25,6 +25,8 @@ use crate::{
     process::{delete_path, make_folder, write_record},
 };
 
+/// What the engine says of a name.
+const NAME_TAKEN: &str = "is already in use by container";
 /// Most characters of what a dead container said last.
 const LAST_WORDS: usize = 400;
 
@@ -151,18 +153,25 @@ impl Decky {
         made: &mut Vec<String>,
     ) -> Result<String, RuntimeError> {
         let plan = &deployment.plan;
-        let image = self.host.images.get(&container.image, &self.name).await?;
-        let body = container::body(&self.host, plan, container, image.clone(), &self.paths);
         let mac = (container.role == ContainerRole::Decky).then_some(plan.mac.as_str());
-        match self.host.engine.create(&container.name, body, mac).await {
-            Ok(_) => {
-                made.push(container.name.clone());
-                Ok(image)
+        let mut again = true;
+        loop {
+            let image = self.host.images.get(&container.image, &self.name).await?;
+            let body = container::body(&self.host, plan, container, image.clone(), &self.paths);
+            match self.host.engine.create(&container.name, body, mac).await {
+                Ok(_) => {
+                    made.push(container.name.clone());
+                    return Ok(image);
+                }
+                Err(RuntimeError::Engine { reason, .. }) if reason.contains(NAME_TAKEN) => {
+                    return Err(name_taken(&self.name, &container.name));
+                }
+                // Somebody removed it between the look and the call.
+                Err(RuntimeError::Engine { reason, .. }) if reason.contains("No such image") && again => {
+                    again = false;
+                }
+                Err(error) => return Err(error),
             }
-            Err(RuntimeError::Engine { reason, .. }) if reason.contains("is already in use by container") => {
-                Err(name_taken(&self.name, &container.name))
-            }
-            Err(error) => Err(error),
         }
     }
 
@@ -174,7 +183,10 @@ impl Decky {
                 tracing::error!(decky = %self.name, container = name, %error, "what a failed deploy made stays: `decnet teardown` removes it");
             }
         }
-        if alone {
+        if !alone {
+            // What was there before goes on, and is watched over again.
+            self.attention.notify_one();
+        } else {
             // Nothing of it is there, so nothing of it is to be looked after.
             self.live().deployment = None;
             let record = self.paths.deployment();

@@ -20,7 +20,7 @@ use bollard::{
     },
 };
 use bytes::Bytes;
-use decnet_core::DeckyName;
+use decnet_core::{Clock, DeckyName};
 use decnet_fleet::{catalogue, plan::Image};
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 use tokio::{io::AsyncReadExt, sync::Mutex};
 
 use super::{
+    DockerOptions,
     engine::{Engine, status},
     tiny,
 };
@@ -43,6 +44,8 @@ const TINY: &str = "decnet/decoy";
 const SHELL: &str = "decnet/shell-";
 /// Longest wait for an import or a pull to begin answering.
 const LONG: Duration = Duration::from_mins(15);
+/// An image younger than this may be about to be used by another fleet of this host.
+const FRESH_S: i64 = 3600;
 /// Bytes read at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -71,6 +74,7 @@ pub(super) struct Images {
     decoy: PathBuf,
     folder: PathBuf,
     pull: bool,
+    clock: Arc<dyn Clock>,
     /// Where digests are remembered.
     record: PathBuf,
     /// Tag of the image of the decoy as it is, once made.
@@ -80,9 +84,11 @@ pub(super) struct Images {
 }
 
 impl Images {
-    pub(super) fn new(engine: Arc<Engine>, decoy: PathBuf, folder: PathBuf, pull: bool, base: &Path) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, options: &DockerOptions, base: &Path) -> Self {
         let record = base.join("images.json");
-        Self { engine, decoy, folder, pull, record, tiny: Mutex::default(), shells: Mutex::default() }
+        let decoy = std::path::absolute(&options.decoy).unwrap_or_else(|_| options.decoy.clone());
+        let (folder, pull, clock) = (options.images.clone(), options.pull, Arc::clone(&options.clock));
+        Self { engine, decoy, folder, pull, clock, record, tiny: Mutex::default(), shells: Mutex::default() }
     }
 
     pub(super) fn decoy(&self) -> &Path {
@@ -239,7 +245,9 @@ impl Images {
             docker.list_images(Some(ListImagesOptionsBuilder::new().filters(&filters).build())).await;
         let listed = listed.map_err(|error| self.engine.failure("list the images", &error))?;
         let ours = |tag: &&String| tag.starts_with(TINY) || tag.starts_with(SHELL);
-        for tag in listed.iter().flat_map(|image| &image.repo_tags).filter(ours) {
+        let settled = self.clock.now().timestamp() - FRESH_S;
+        let old = listed.iter().filter(|image| image.created < settled);
+        for tag in old.flat_map(|image| &image.repo_tags).filter(ours) {
             if !current.contains(tag) {
                 // Refused while a container uses it, such as one of another fleet on this host.
                 let outcome = docker.remove_image(tag, None::<RemoveImageOptions>, None).await;

@@ -32,7 +32,7 @@ use crate::{
 impl DockerRuntime {
     /// Opens the folder and takes up the deckies that it knows.
     pub async fn open(options: DockerOptions) -> Result<Self, RuntimeError> {
-        let (folder, artifacts) = (options.folder, options.artifacts);
+        let (folder, artifacts) = (options.folder.clone(), options.artifacts.clone());
         let (base, artifacts, lock) = blocking(move || {
             make_folder(&folder)?;
             make_folder(&artifacts)?;
@@ -52,10 +52,9 @@ impl DockerRuntime {
         let watcher = Watcher::start().inspect_err(|error| {
             tracing::warn!(%error, "no inotify: outputs are looked at every 200 ms");
         });
-        let engine = Arc::new(Engine::new(options.socket));
-        let decoy = std::path::absolute(&options.decoy).unwrap_or(options.decoy);
+        let engine = Arc::new(Engine::new(options.socket.clone()));
         let host = Host {
-            images: Images::new(Arc::clone(&engine), decoy, options.images, options.pull, &base),
+            images: Images::new(Arc::clone(&engine), &options, &base),
             base,
             artifacts: artifacts.clone(),
             engine,

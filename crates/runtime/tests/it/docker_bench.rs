@@ -50,6 +50,8 @@ pub(crate) struct DockerBench {
     pub(crate) decoy: PathBuf,
     /// What makes the names of this test's deckies its own: the engine has one container of each name.
     pub(crate) suffix: String,
+    /// Distribution of shells.
+    distro: String,
 }
 
 impl DockerBench {
@@ -68,12 +70,19 @@ impl DockerBench {
         std::fs::create_dir(folder.path().join("images")).unwrap();
         let secret = FleetSecret::from_number(number);
         let suffix = fleet_tag(&secret.seed()).chars().take(6).collect();
-        Self { lan, engine, folder, secret, decoy, suffix }
+        Self { lan, engine, folder, secret, decoy, suffix, distro: "alpine".to_owned() }
     }
 
-    /// Makes an image for shells.
-    pub(crate) fn with_shell(self) -> Self {
-        root_tree::write_alpine(&self.folder.path().join("images")).unwrap();
+    /// Makes an image for shells: a busybox tree, or the distribution of `DECNET_TEST_ROOT`, such as
+    /// `/somewhere/debian.tar`.
+    pub(crate) fn with_shell(mut self) -> Self {
+        let images = self.folder.path().join("images");
+        if let Some(root) = std::env::var_os("DECNET_TEST_ROOT").map(PathBuf::from) {
+            std::os::unix::fs::symlink(&root, images.join(root.file_name().unwrap())).unwrap();
+            self.distro = root.file_stem().unwrap().to_str().unwrap().to_owned();
+        } else {
+            root_tree::write_alpine(&images).unwrap();
+        }
         self
     }
 
@@ -171,7 +180,7 @@ impl DockerBench {
             detected: None,
             used: &HashSet::new(),
             previous: None,
-            shells: Some(&BTreeSet::from(["alpine".to_owned()])),
+            shells: Some(&BTreeSet::from([self.distro.clone()])),
         })
         .unwrap()
     }
