@@ -3,6 +3,7 @@
 //!
 //! Arguments and wiring. It plans nothing (the operator's tool and the API do) and parses no line (the collector does).
 
+mod choice;
 mod commands;
 mod desired;
 mod engine;
@@ -13,12 +14,12 @@ mod verbs;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Parser;
 use decnet_bus::Worker;
 use decnet_core::{FleetSecret, traffic::SourcePorts};
-use decnet_kit::{CommonArgs, Ctx, Wake, WorkerInfo, settings::RuntimeKind};
-use decnet_runtime::{DEFAULT_PORT_OFFSET, HostRuntime, ProcessOptions, ProcessRuntime};
+use decnet_kit::{CommonArgs, Ctx, Wake, WorkerInfo};
+use decnet_runtime::DEFAULT_PORT_OFFSET;
 
 use crate::{
     desired::Desired,
@@ -58,7 +59,8 @@ async fn work(ctx: Ctx, args: Args) -> anyhow::Result<()> {
     let settings = ctx.settings();
     let own = settings.state_dir.join("agent");
     let secret = FleetSecret::load_or_create(&settings.secret_file).context("the fleet secret")?;
-    let runtime: Arc<dyn HostRuntime> = Arc::new(open_runtime(&ctx, &args).await?);
+    let fleet = decnet_fleet::fleet_tag(&secret.seed());
+    let runtime = choice::open(&ctx, &args, &fleet).await?;
     let desired = Arc::new(Desired::open(&settings.state_file, Arc::clone(ctx.clock()))?);
     let mirror = Arc::new(Mirror::new(ctx.clone(), Arc::clone(&runtime), Arc::clone(&desired)));
     let engine = Arc::new(Engine::new(
@@ -67,7 +69,7 @@ async fn work(ctx: Ctx, args: Args) -> anyhow::Result<()> {
         desired,
         Arc::clone(&mirror),
         Arc::new(NoBaseline),
-        decnet_fleet::fleet_tag(&secret.seed()),
+        fleet,
     ));
     // Publishes what an earlier run left behind.
     ctx.outbox();
@@ -105,23 +107,6 @@ async fn work(ctx: Ctx, args: Args) -> anyhow::Result<()> {
         ctx.progress();
     }
     Ok(())
-}
-
-async fn open_runtime(ctx: &Ctx, args: &Args) -> anyhow::Result<ProcessRuntime> {
-    let settings = ctx.settings();
-    if settings.runtime == RuntimeKind::Docker {
-        bail!("this version has no Docker runtime yet: set DECNET_RUNTIME to process or auto");
-    }
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.join("decnet-decoy"));
-    let options = ProcessOptions {
-        folder: settings.state_dir.join("deckies"),
-        artifacts: settings.artifacts_root.clone(),
-        decoy: args.decoy.clone().or_else(beside).unwrap_or_else(|| "decnet-decoy".into()),
-        port_offset: args.port_offset,
-        clock: Arc::clone(ctx.clock()),
-        ids: Arc::clone(ctx.ids()),
-    };
-    ProcessRuntime::open(options).await.context("the process runtime")
 }
 
 /// An item for each change that the runtime tells.
