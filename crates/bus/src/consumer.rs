@@ -128,7 +128,7 @@ impl Consumer {
     }
 
     /// Counts and terminates a message that cannot be read; the consumer goes on.
-    pub async fn reject(&self, message: &Delivered, reason: &dyn fmt::Display) {
+    pub async fn reject(&self, message: &Delivered, reason: &(dyn fmt::Display + Sync)) {
         self.counters.poison.fetch_add(1, Ordering::Relaxed);
         warn!(topic = %message.topic.subject(), %reason, "unreadable message terminated");
         if let Err(error) = message.term().await {

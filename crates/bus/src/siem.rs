@@ -59,10 +59,18 @@ fn filter_of(selection: &Selection) -> TopicFilter {
 }
 
 impl Durable {
+    /// The name of a subscription's consumer.
+    pub fn webhook_name(subscription: Uuid) -> String {
+        format!("{PREFIX}{}", subscription.simple())
+    }
+
     /// The consumer of a subscription: one message at a time where order counts, else eight.
     pub fn webhook(subscription: Uuid, selection: &Selection, ordered: bool) -> Self {
-        let name = format!("{PREFIX}{}", subscription.simple());
-        Self::siem(name, filter_of(selection), if ordered { 1 } else { UNORDERED })
+        Self::siem(
+            Self::webhook_name(subscription),
+            filter_of(selection),
+            if ordered { 1 } else { UNORDERED },
+        )
     }
 }
 

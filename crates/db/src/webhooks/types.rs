@@ -80,6 +80,18 @@ pub struct Webhook {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Webhook {
+    /// Whose secrets they are, for [`crate::SealKey`].
+    pub fn seal_owner(&self) -> String {
+        Self::owner(self.uuid)
+    }
+
+    /// The same before there is a row.
+    pub fn owner(uuid: Uuid) -> String {
+        format!("webhook:{uuid}")
+    }
+}
+
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edited {
