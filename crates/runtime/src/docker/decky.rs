@@ -90,7 +90,10 @@ pub(super) struct Live {
     pub(super) deployment: Option<Arc<Deployment>>,
     /// When its front was last seen to start.
     pub(super) since: Option<Instant>,
+    /// Why its last deploy failed.
     pub(super) last_error: Option<String>,
+    /// Why it was not well looked after the last time.
+    pub(super) trouble: Option<String>,
     pub(super) watchers: Watchers,
     pub(super) patience: Patience,
     removed: bool,
@@ -124,6 +127,7 @@ impl Decky {
             deployment,
             since: None,
             last_error: None,
+            trouble: None,
             watchers: Watchers::default(),
             patience: Patience { last: None, pause: Duration::ZERO },
             removed: false,

@@ -126,7 +126,8 @@ impl Decky {
         self.contain(process).await?;
         let gateway = endpoints(found).find_map(|endpoint| endpoint.gateway.as_ref()?.parse::<IpAddr>().ok());
         for container in beside {
-            if of(container).is_none() {
+            let is_fresh = of(container).is_none();
+            if is_fresh {
                 let image = self.create(deployment, container, made).await?;
                 if container.role == ContainerRole::Shell {
                     self.dress(&container.name, &image, deployment, gateway).await?;
@@ -136,7 +137,7 @@ impl Decky {
                 continue;
             }
             if container.role == ContainerRole::Shell {
-                let process = self.start_shell(&container.name, deployment).await?;
+                let process = self.start_shell(&container.name, deployment, is_fresh).await?;
                 self.capture(process).await?;
             } else {
                 self.host.engine.start(&container.name).await?;
@@ -183,16 +184,16 @@ impl Decky {
                 tracing::error!(decky = %self.name, container = name, %error, "what a failed deploy made stays: `decnet teardown` removes it");
             }
         }
-        if !alone {
-            // What was there before goes on, and is watched over again.
-            self.attention.notify_one();
-        } else {
+        if alone {
             // Nothing of it is there, so nothing of it is to be looked after.
             self.live().deployment = None;
             let record = self.paths.deployment();
             if let Err(error) = blocking(move || delete_path(&record)).await {
                 tracing::warn!(decky = %self.name, %error, "the record of a failed deploy stays");
             }
+        } else {
+            // What was there before goes on, and is watched over again.
+            self.attention.notify_one();
         }
     }
 }

@@ -167,6 +167,7 @@ impl Decky {
         &self,
         container: &str,
         deployment: &Deployment,
+        is_fresh: bool,
     ) -> Result<u32, RuntimeError> {
         self.put_program(container, deployment).await?;
         self.host.engine.start(container).await?;
@@ -176,6 +177,7 @@ impl Decky {
         };
         let plan = &deployment.plan;
         let aged = installed(plan, deployment.placed_at) + chrono::TimeDelta::minutes(17);
+        let aged = is_fresh.then_some(aged);
         blocking(move || undress(pid, aged)).await?;
         Ok(pid)
     }

@@ -61,9 +61,10 @@ impl Report {
 
 /// The status of a decky that this runtime knows. Blocks for as long as reading a small file takes.
 pub(super) fn of(decky: &Decky, seen: &[Seen], now: DateTime<Utc>) -> DeckyStatus {
-    let (deployment, since, mut last_error, egress_blocked) = {
+    let (deployment, since, trouble, mut last_error, egress_blocked) = {
         let live = decky.live();
-        (live.deployment.clone(), live.since, live.last_error.clone(), live.watchers.egress_blocked())
+        let blocked = live.watchers.egress_blocked();
+        (live.deployment.clone(), live.since, live.trouble.clone(), live.last_error.clone(), blocked)
     };
     let Some(deployment) = deployment else {
         let mut status = of_stranger(&decky.name, seen);
@@ -111,7 +112,7 @@ pub(super) fn of(decky: &Decky, seen: &[Seen], now: DateTime<Utc>) -> DeckyStatu
     let mut state = aggregate(&slugs, &services);
     let young = age.is_some_and(|age| age < PATIENCE) && front.is_some_and(Seen::runs);
     if state == DeckyState::Running {
-        last_error = report.as_ref().and_then(|report| problem(report, age, now));
+        last_error = trouble.or_else(|| report.as_ref().and_then(|report| problem(report, age, now)));
         if last_error.is_some() {
             state = DeckyState::Degraded;
         }
@@ -119,8 +120,12 @@ pub(super) fn of(decky: &Decky, seen: &[Seen], now: DateTime<Utc>) -> DeckyStatu
         && !services.values().any(|state| matches!(state, ServiceState::Exited | ServiceState::Absent))
     {
         state = DeckyState::Pending;
-    } else if last_error.is_none() {
-        last_error = Some(explain(plan.containers.iter().map(|c| c.name.as_str()), seen));
+    } else {
+        let wanted = plan.containers.iter().map(|container| container.name.as_str());
+        let found = explain(wanted, seen);
+        // What the engine tells of now says more than what went wrong before.
+        last_error = found.or(trouble).or(last_error);
+        last_error.get_or_insert_with(|| "its decoy runs and does not listen everywhere yet".to_owned());
     }
     DeckyStatus {
         name: decky.name.clone(),
@@ -192,7 +197,7 @@ fn problem(report: &Report, age: Option<Duration>, now: DateTime<Utc>) -> Option
 }
 
 /// What of its containers is not as it should be.
-fn explain<'a>(wanted: impl Iterator<Item = &'a str>, seen: &[Seen]) -> String {
+fn explain<'a>(wanted: impl Iterator<Item = &'a str>, seen: &[Seen]) -> Option<String> {
     let troubles: Vec<String> = wanted
         .filter_map(|name| match seen.iter().find(|seen| seen.name == name) {
             None => Some(format!("container {name} is not there")),
@@ -202,10 +207,8 @@ fn explain<'a>(wanted: impl Iterator<Item = &'a str>, seen: &[Seen]) -> String {
             Some(_) => None,
         })
         .collect();
-    if troubles.is_empty() {
-        return "its decoy runs and does not listen everywhere yet".to_owned();
-    }
-    format!("{}: `decnet deploy` brings it up again", troubles.join(", "))
+    let text = format!("{}: `decnet deploy` brings it up again", troubles.join(", "));
+    (!troubles.is_empty()).then_some(text)
 }
 
 /// Every decky of this host.

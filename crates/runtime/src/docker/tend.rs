@@ -36,7 +36,11 @@ impl Decky {
     pub(super) async fn keep(self: Arc<Self>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let wait = match self.tend().await {
+            let outcome = self.tend().await;
+            if outcome.is_ok() {
+                self.live().trouble = None;
+            }
+            let wait = match outcome {
                 Ok(Look::Settled) => {
                     pause = FIRST_PAUSE;
                     None
@@ -47,7 +51,7 @@ impl Decky {
                     tracing::warn!(decky = %self.name, %error, "a decky is not well looked after; trying again");
                     // While the engine is away its error says nothing about this decky.
                     if !matches!(error, RuntimeError::NoEngine { .. }) {
-                        self.live().last_error = Some(error.to_string());
+                        self.live().trouble = Some(error.to_string());
                     }
                     self.host.changed();
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -138,9 +142,8 @@ impl Decky {
             return Ok(Some(wait));
         }
         tracing::info!(decky = %self.name, container = container.name, "starting its shell again");
-        let process = self.start_shell(&container.name, deployment).await?;
+        let process = self.start_shell(&container.name, deployment, false).await?;
         self.capture(process).await?;
-        self.live().last_error = None;
         self.host.changed();
         Ok(None)
     }

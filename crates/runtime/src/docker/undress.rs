@@ -36,8 +36,9 @@ const MARKER: &str = ".dockerenv";
 const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Undresses the container of process `pid`, whose folders that were touched get the times `aged`. Blocks.
-pub(super) fn undress(pid: u32, aged: DateTime<Utc>) -> Result<(), RuntimeError> {
+/// Undresses the container of process `pid`. After its first start the folders that were touched get the times `aged`; later
+/// ones find what the people of the machine have changed since. Blocks.
+pub(super) fn undress(pid: u32, aged: Option<DateTime<Utc>>) -> Result<(), RuntimeError> {
     let proc = format!("/proc/{pid}");
     let fail = |what| io_error(what, proc.clone());
     let root = open_root(Path::new(&proc).join("root").as_path()).map_err(fail("open the root of"))?;
@@ -50,13 +51,12 @@ pub(super) fn undress(pid: u32, aged: DateTime<Utc>) -> Result<(), RuntimeError>
             .and_then(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked"))))
     });
     unmounted.map_err(fail("take the engine's files off"))?;
-    let is_new = match unlinkat(&root, MARKER, AtFlags::empty()) {
-        Ok(()) => true,
-        Err(Errno::NOENT) => false,
+    match unlinkat(&root, MARKER, AtFlags::empty()) {
+        // The shell server deletes it as well.
+        Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(fail("take the engine's marker off")(error.into())),
-    };
-    if is_new {
-        // The first start: later ones find what the people of the machine have changed since.
+    }
+    if let Some(aged) = aged {
         wait_for_deletion(&root);
         let time = Timespec {
             tv_sec: aged.timestamp(),

@@ -2,10 +2,14 @@
 
 use std::process::Command;
 
+use decnet_core::{Clock, SystemClock};
 use decnet_fleet::ServiceState;
 use decnet_runtime::{HostRuntime, RuntimeError};
 
-use crate::docker_bench::{DockerBench, output};
+use crate::{
+    bench::eventually,
+    docker_bench::{DockerBench, output},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decky_has_its_own_address_name_and_stack_and_leaves_nothing() {
@@ -61,7 +65,7 @@ async fn a_login_lands_in_a_machine_that_shows_nothing_of_the_engine() {
     let runtime = bench.open().await;
     let plan = bench.deploy(&runtime, "[web]\nservices=ssh\n").await;
     let decky = bench.decky(&plan, "web");
-    let person = &decky.persona.accounts[0];
+    let person = decky.persona.accounts.iter().find(|person| person.uid >= 1000).unwrap();
     let shell = bench.shell("web").unwrap().to_string();
     let script = "cat /etc/passwd /etc/shadow /etc/hostname /etc/hosts /etc/resolv.conf /etc/machine-id; ls -la --full-time / /home /etc /usr /usr/sbin/.sshd*; cat /proc/1/mountinfo /proc/self/cgroup; hostname; echo $HOSTNAME; cat /proc/net/unix";
     // What an intruder would see, without waiting for one: the same namespaces and root.
@@ -82,6 +86,24 @@ async fn a_login_lands_in_a_machine_that_shows_nothing_of_the_engine() {
     for mark in ["dockerenv", "/docker/", "127.0.0.11", "docker/containers", "decnet", "/usr/sbin/.sshd"] {
         assert!(!text.contains(mark), "{mark} in {text}");
     }
+    // And with one.
+    let intruder = bench.lan.plug().unwrap();
+    let ip = bench.ip(&plan, "web");
+    let said = intruder
+        .ssh(ip, login, &person.password, "id; pwd; echo $HOME; echo dropped > x; stat -c %Y /")
+        .await
+        .unwrap();
+    assert!(said.stdout.contains(&format!("uid={uid}({login})")), "{said:?}");
+    let changed: i64 = said.stdout.lines().last().unwrap().parse().unwrap();
+    assert!(changed < SystemClock.now().timestamp() - 86_400 * 30, "its root is as young as the container");
+    assert!(said.stdout.contains(&format!("/home/{login}\n")), "{said:?}");
+    let stored = bench.folder.path().join("artifacts").join(bench.full("web")).join("ssh");
+    let captured = eventually("the dropped file is captured", || async {
+        let mut found = std::fs::read_dir(&stored).ok()?.flatten();
+        found.find(|entry| entry.file_name().to_string_lossy().ends_with("_x"))
+    })
+    .await;
+    assert_eq!(std::fs::read(captured.path()).unwrap(), b"dropped\n");
 }
 
 /// What of the engine and the host could have been left.
