@@ -122,6 +122,14 @@ pub enum RuntimeError {
         /// What its containment or its capture said.
         reason: String,
     },
+    /// Something went wrong with one decky.
+    #[error("decky {decky}: {source}")]
+    With {
+        /// Which.
+        decky: DeckyName,
+        /// What.
+        source: Box<RuntimeError>,
+    },
     /// A part of this program panicked.
     #[error("a part of the runtime failed ({0}): this is a mistake in the program, please report it")]
     Internal(String),
@@ -138,6 +146,7 @@ impl RuntimeError {
             | Self::BadPath { .. }
             | Self::Unfit { .. }
             | Self::Locked(_) => true,
+            Self::With { source, .. } => source.is_permanent(),
             Self::Engine { reason, .. } => {
                 let reason = reason.to_lowercase();
                 PERMANENT.iter().any(|text| reason.contains(text))
@@ -177,7 +186,9 @@ impl RuntimeError {
                 Self::Engine { decky: Some(name.clone()), what, reason }
             }
             Self::Unfit { decky: None, why } => Self::Unfit { decky: Some(name.clone()), why },
-            Self::Io { .. } => Self::Unfit { decky: Some(name.clone()), why: self.to_string() },
+            Self::Io { .. } | Self::NoDecoy { .. } | Self::Internal(_) => {
+                Self::With { decky: name.clone(), source: Box::new(self) }
+            }
             other => other,
         }
     }

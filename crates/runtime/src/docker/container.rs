@@ -1,10 +1,11 @@
 //! What the engine is told when a container is made: limits, rights, network and mounts of a plan (spec 20.3).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigCgroupnsModeEnum,
-    HostConfigLogConfig, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+    HostConfigLogConfig, Mount, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use decnet_fleet::{
     DeckyPlan,
@@ -83,8 +84,11 @@ pub(super) fn body(
         // Else /proc/self/cgroup begins with the engine's name and the container's id.
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
         network_mode: Some(mode),
-        binds: is_front.then(|| {
-            vec![format!("{}:{OUT}", paths.out().display()), format!("{}:{ARTIFACTS}", artifacts.display())]
+        mounts: is_front.then(|| vec![mount(&paths.out(), OUT), mount(&artifacts, ARTIFACTS)]),
+        // A crash must not leave the decoy's memory, with its seed, on the disk.
+        ulimits: is_front.then(|| {
+            let name = Some("core".to_owned());
+            vec![ResourcesUlimits { name, soft: Some(0), hard: Some(0) }]
         }),
         ..Default::default()
     };
@@ -100,5 +104,15 @@ pub(super) fn body(
         host_config: Some(host_config),
         networking_config: endpoints.map(|map| NetworkingConfig { endpoints_config: Some(map) }),
         ..Default::default()
+    }
+}
+
+/// A folder of the host, which must be there.
+fn mount(source: &Path, target: &str) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.display().to_string()),
+        target: Some(target.to_owned()),
+        ..Mount::default()
     }
 }

@@ -5,6 +5,7 @@
 mod bench;
 mod docker;
 mod docker_bench;
+mod docker_engine;
 mod docker_life;
 mod life;
 mod lines;
