@@ -1,8 +1,6 @@
 //! Files and folders of an installation, with owners and modes.
 
-use decnet_bus::Worker;
-
-use crate::{ETC, KEYS, STATE, user_of};
+use crate::{ETC, KEYS, STATE};
 
 /// Who besides root may use a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +57,6 @@ pub fn folders() -> Vec<InstalledFolder> {
         group,
         why,
     };
-    // Below a folder of somebody else than root nothing of a third may lie (systemd-tmpfiles refuses it), so the state folder is
-    // root's; the agent, which replaces the state file there, may override that.
-    let agent = user_of(Worker::Agent);
     vec![
         folder(crate::BIN, 0o755, "root", Group::Root, "binaries"),
         folder(ETC, 0o755, "root", Group::Root, "settings"),
@@ -88,7 +83,7 @@ pub fn folders() -> Vec<InstalledFolder> {
             Group::Workers,
             "captured files; the API reads",
         ),
-        folder(&format!("{STATE}/deckies"), 0o700, &agent, Group::Workers, "the process runtime's deckies"),
+        folder(&format!("{STATE}/deckies"), 0o700, "root", Group::Workers, "the process runtime's deckies"),
         folder(&format!("{STATE}/images"), 0o755, "root", Group::Root, "root file systems for shells"),
     ]
 }

@@ -222,13 +222,13 @@ fn hide(unit: &mut Unit, database: bool, artifacts: bool) {
 fn shut_in(unit: &mut Unit, grant: &Grant) {
     let capabilities = grant.capabilities.join(" ");
     unit.set("CapabilityBoundingSet", &capabilities);
-    unit.set("AmbientCapabilities", &capabilities);
+    // Root has what the bounding set leaves by itself.
+    unit.set("AmbientCapabilities", if grant.docker { "" } else { &capabilities });
     for wall in [
         "NoNewPrivileges",
         "ProtectHome",
         "PrivateTmp",
         "PrivateDevices",
-        "ProtectKernelTunables",
         "ProtectKernelModules",
         "ProtectKernelLogs",
         "ProtectControlGroups",
@@ -249,11 +249,14 @@ fn shut_in(unit: &mut Unit, grant: &Grant) {
         // It looks into the processes of containers and enters their network namespaces.
         unit.set("ProtectProc", "default");
         unit.set("ProcSubset", "all");
-        unit.set("RestrictNamespaces", "net");
+        unit.set("RestrictNamespaces", "net mnt");
+        // The host's link among the deckies must not speak IPv6, which only a file of /proc/sys can tell it.
+        unit.set("ProtectKernelTunables", "no");
     } else {
         unit.set("ProtectProc", "invisible");
         unit.set("ProcSubset", "pid");
         unit.set("RestrictNamespaces", "yes");
+        unit.set("ProtectKernelTunables", "yes");
     }
     let families: Vec<_> = ["AF_UNIX", "AF_INET", "AF_INET6"].iter().chain(grant.families).copied().collect();
     unit.set("RestrictAddressFamilies", families.join(" "));
@@ -263,7 +266,7 @@ fn shut_in(unit: &mut Unit, grant: &Grant) {
     }
     unit.set("SystemCallArchitectures", "native");
     if grant.docker {
-        unit.set("SystemCallFilter", "@system-service fanotify_init fanotify_mark");
+        unit.set("SystemCallFilter", "@system-service fanotify_init fanotify_mark umount2");
         unit.set("SystemCallFilter", "~@resources");
     } else {
         unit.set("SystemCallFilter", "@system-service");

@@ -6,14 +6,16 @@ use decnet_bus::Worker;
 
 use crate::{GROUP, Group, STATE, folders};
 
-/// The user that a worker runs as.
+/// The user that a worker runs as. The agent is root with most of root's powers taken away: what it hands into containers has
+/// to belong to their root, which has no power to override that.
 pub fn user_of(worker: Worker) -> String {
-    format!("decnet-{}", worker.unit_stem())
+    if worker.spec().grant.docker { "root".to_owned() } else { format!("decnet-{}", worker.unit_stem()) }
 }
 
 /// Who needs a user: the built workers, the broker and the provisioner among them.
 fn users() -> impl Iterator<Item = Worker> {
-    Worker::BUILT_IN_START_ORDER.iter().copied().chain([Worker::Migrate])
+    let all = Worker::BUILT_IN_START_ORDER.iter().copied().chain([Worker::Migrate]);
+    all.filter(|worker| !worker.spec().grant.docker)
 }
 
 /// `sysusers.d/decnet.conf`.

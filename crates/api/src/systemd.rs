@@ -1,5 +1,7 @@
-//! Starting workers through systemd, where there is one. Names come from the fixed list and never from text, and no
-//! shell is involved; polkit decides whether the API's user may.
+//! Starting workers through systemd, where there is one, and stopping those that do not listen. Names come from the worker
+//! table and never from text, and no shell is involved; the polkit rule of `decnet init` decides whether the API's user may.
+//!
+//! `systemctl` and not a D-Bus library: three calls a day do not earn a protocol stack in the most exposed process.
 
 use std::{collections::BTreeSet, process::Output, sync::Arc, time::Duration};
 
@@ -12,10 +14,10 @@ const FRESH: Duration = Duration::from_secs(30);
 /// How long systemd may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why a unit did not start: what systemd said, cut to one line.
+/// Why a unit did not start or stop: what systemd said, cut to one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct StartError(String);
+pub(crate) struct UnitError(String);
 
 /// The units of this machine.
 pub(crate) struct Systemd {
@@ -29,31 +31,35 @@ impl Systemd {
 
     /// Whether the worker has a unit file. A machine without systemd has none.
     pub(crate) async fn has_unit(&self, worker: Worker) -> bool {
-        self.installed.get_with((), list()).await.contains(&unit(worker))
+        self.installed.get_with((), list()).await.contains(&worker.unit())
     }
 
     /// Whether the worker's unit runs.
     pub(crate) async fn is_active(&self, worker: Worker) -> bool {
-        run(&["is-active", "--quiet", &unit(worker)]).await.is_ok_and(|output| output.status.success())
+        run(&["is-active", "--quiet", &worker.unit()]).await.is_ok_and(|output| output.status.success())
     }
 
     /// Starts the worker's unit.
-    pub(crate) async fn start(&self, worker: Worker) -> Result<(), StartError> {
-        match run(&["start", "--no-ask-password", &unit(worker)]).await {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => {
-                let text = String::from_utf8_lossy(&output.stderr);
-                let line: String =
-                    text.lines().next().unwrap_or("systemctl failed").chars().take(200).collect();
-                Err(StartError(decnet_logline::clean(&line).into_owned()))
-            }
-            Err(error) => Err(StartError(format!("systemctl cannot be run: {error}"))),
-        }
+    pub(crate) async fn start(&self, worker: Worker) -> Result<(), UnitError> {
+        order("start", worker).await
+    }
+
+    /// Stops the worker's unit.
+    pub(crate) async fn stop(&self, worker: Worker) -> Result<(), UnitError> {
+        order("stop", worker).await
     }
 }
 
-fn unit(worker: Worker) -> String {
-    format!("decnet-{worker}.service")
+async fn order(verb: &str, worker: Worker) -> Result<(), UnitError> {
+    match run(&[verb, "--no-ask-password", &worker.unit()]).await {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let line: String = text.lines().next().unwrap_or("systemctl failed").chars().take(200).collect();
+            Err(UnitError(decnet_logline::clean(&line).into_owned()))
+        }
+        Err(error) => Err(UnitError(format!("systemctl cannot be run: {error}"))),
+    }
 }
 
 async fn list() -> Arc<BTreeSet<String>> {

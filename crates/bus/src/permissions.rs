@@ -15,7 +15,7 @@ use decnet_core::HostId;
 use crate::{Delivery, Durable, Field, Place, StreamName, TopicFilter, TopicKind, TopicSpec, Worker};
 
 /// Account of all workers.
-const ACCOUNT: &str = "DECNET";
+pub(crate) const ACCOUNT: &str = "DECNET";
 /// Account of the server's own events. Nobody has a key for it until an operator makes one.
 const SYSTEM_ACCOUNT: &str = "SYS";
 
@@ -203,11 +203,15 @@ mod tests {
     fn only_api_and_operator_give_orders_and_only_the_agent_reads_commands() {
         for worker in holders() {
             let rights = of(worker);
-            let commands = matches!(worker, Worker::Api | Worker::Cli);
-            for order in
-                ["decnet.system.local.agent.control", "decnet.cmd.deploy.local", "decnet.cmd.teardown.local"]
-            {
-                assert_eq!(may(&rights.publish, order), commands, "{worker} {order}");
+            let orders = matches!(worker, Worker::Api | Worker::Cli);
+            // The reconciler has the agent remove what runs and is not deployed.
+            let removals = orders || worker == Worker::Reconciler;
+            for (order, may_give) in [
+                ("decnet.system.local.agent.control", orders),
+                ("decnet.cmd.deploy.local", orders),
+                ("decnet.cmd.teardown.local", removals),
+            ] {
+                assert_eq!(may(&rights.publish, order), may_give, "{worker} {order}");
             }
             let next = "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.agent-local";
             assert_eq!(may(&rights.publish, next), worker == Worker::Agent, "{worker}");

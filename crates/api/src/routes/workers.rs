@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a worker may take to answer an order.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A worker.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +87,8 @@ pub struct OrderView {
     pub action: &'static str,
 }
 
-/// Asks a worker to stop, over the bus. It stays stopped until it is started again.
+/// Asks a worker to stop, over the bus; one that does not answer is stopped by systemd where it has a unit. It stays stopped
+/// until it is started again.
 #[utoipa::path(
     post, path = "/workers/{name}/stop", tag = "workers",
     params(("name" = String, Path, description = "The worker")),
@@ -95,6 +96,7 @@ pub struct OrderView {
         (status = 202, description = "The worker is stopping", body = OrderView),
         (status = 404, description = "Unknown worker", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "This one cannot be stopped from here", body = Problem, content_type = "application/problem+json"),
+        (status = 502, description = "Systemd refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn stop_worker(
@@ -103,10 +105,23 @@ pub async fn stop_worker(
     PathParam(name): PathParam<String>,
 ) -> Outcome<(StatusCode, Json<OrderView>)> {
     let worker = known(&name)?;
+    let stopped = StatusCode::ACCEPTED;
+    let view = Json(OrderView { accepted: true, worker: worker.to_string(), action: "stop" });
     if worker == Worker::Bus {
-        let detail =
-            "the broker takes no orders over itself; stop it with its service manager or `decnet up`";
-        return Err(Problem::conflict(detail).into());
+        // The broker takes no orders over itself.
+        if !app.systemd().has_unit(worker).await {
+            let detail = "the broker has no unit here; stop `decnet up`, or the broker's own service";
+            return Err(Problem::conflict(detail).into());
+        }
+        audit(&caller, "stop-worker", worker);
+        stop_unit(&app, worker).await?;
+        return Ok((stopped, view));
+    }
+    if worker == Worker::Api {
+        // An order to ourselves would not come back to us; this answer is still given before the end.
+        audit(&caller, "stop-worker", worker);
+        app.stop().cancel();
+        return Ok((stopped, view));
     }
     let topic = Topic::SystemControl { host: app.config().host.clone(), worker: worker.token() };
     let order = Control {
@@ -115,13 +130,24 @@ pub async fn stop_worker(
         ts: decnet_bus::epoch_seconds(app.clock().now()),
     };
     audit(&caller, "stop-worker", worker);
-    app.bus().request::<_, ControlReply>(&topic, &order, PATIENCE).await.map_err(|error| match error {
-        RequestError::NoResponder { .. } | RequestError::TimedOut { .. } => {
-            Problem::unavailable(format!("{worker} does not answer: it is not running, or it hangs"), 5)
+    match app.bus().request::<_, ControlReply>(&topic, &order, PATIENCE).await {
+        Ok(_) => Ok((stopped, view)),
+        // It hangs, falls over and over, or nobody carries the order: its service manager does not ask it.
+        Err(_) if app.systemd().has_unit(worker).await => {
+            stop_unit(&app, worker).await?;
+            Ok((stopped, view))
         }
-        other => Problem::unavailable(other.to_string(), 5),
-    })?;
-    Ok((StatusCode::ACCEPTED, Json(OrderView { accepted: true, worker: worker.to_string(), action: "stop" })))
+        Err(RequestError::NoResponder { .. } | RequestError::TimedOut { .. }) => {
+            Err(Problem::unavailable(format!("{worker} does not answer: it is not running, or it hangs"), 5)
+                .into())
+        }
+        Err(other) => Err(Problem::unavailable(other.to_string(), 5).into()),
+    }
+}
+
+async fn stop_unit(app: &App, worker: Worker) -> Result<(), Failure> {
+    let refused = |error| Problem::new(StatusCode::BAD_GATEWAY, format!("systemd: {error}"));
+    Ok(app.systemd().stop(worker).await.map_err(refused)?)
 }
 
 /// Starts a worker through systemd.
@@ -141,9 +167,8 @@ pub async fn start_worker(
 ) -> Outcome<(StatusCode, Json<OrderView>)> {
     let worker = known(&name)?;
     if !app.systemd().has_unit(worker).await {
-        let detail = format!(
-            "decnet-{worker}.service is not installed here; `decnet up` starts workers without systemd"
-        );
+        let detail =
+            format!("{} is not installed here; `decnet up` starts workers without systemd", worker.unit());
         return Err(Problem::unavailable(detail, 30).into());
     }
     audit(&caller, "start-worker", worker);

@@ -119,6 +119,11 @@ async fn stopping_asks_the_worker_and_starting_needs_a_unit() {
     assert_eq!(order("/api/v1/workers/bus/stop").await.status(), 409);
     assert_eq!(order("/api/v1/workers/collector/start").await.status(), 503, "no unit is installed here");
     assert_eq!(order("/api/v1/workers/start-all").await.status(), 200);
+    assert_eq!(order("/api/v1/workers/api/stop").await.status(), 202, "it answers, and is gone then");
+    eventually("the API ends", Duration::from_secs(10), || async {
+        world.client.get(format!("{}/healthz", world.base)).send().await.is_err().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use crate::streams::{FULL_STORAGE, LEAST_STORAGE};
+use crate::{
+    permissions::ACCOUNT,
+    streams::{FULL_STORAGE, LEAST_STORAGE},
+};
 
 /// Largest message, as the envelope's and ingest's limits assume.
 const MAX_PAYLOAD: usize = 1024 * 1024;
@@ -77,6 +80,13 @@ fn quoted(path: &Path) -> io::Result<String> {
 /// Makes the folder, for us alone.
 pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Gives what a server without accounts kept to the account of all workers: lines that wait there are evidence.
+pub(super) fn adopt_store(dir: &Path) -> io::Result<()> {
+    let store = dir.join("jetstream/jetstream");
+    let (before, after) = (store.join("$G"), store.join(ACCOUNT));
+    if before.is_dir() && !after.exists() { fs::rename(before, after) } else { Ok(()) }
 }
 
 /// Writes the file (mode 0600: it may hold a token) in one step.

@@ -107,6 +107,7 @@ impl Server {
         let access = match (&config.keys_for, &config.token) {
             (Some(host), _) => {
                 let users = config.keys().load_or_create()?;
+                config::adopt_store(&config.dir).map_err(folder)?;
                 Access::Accounts(render_accounts(&users, host))
             }
             (None, Some(token)) => Access::Token(token.clone()),

@@ -220,7 +220,7 @@ topics! {
         by [Api, Cli] wakes [Agent] reads [];
     /// Remove deckies of a host.
     CmdTeardown { host: HostId } "cmd.teardown.{host}", Command, payload::TeardownCommand,
-        by [Api, Cli] wakes [Agent] reads [];
+        by [Api, Cli, Reconciler] wakes [Agent] reads [];
 
     /// What runs on the host?
     AskInspect { host: HostId } "ask.inspect.{host}", Core, payload::InspectRequest,

@@ -57,8 +57,8 @@ const PLAIN: Grant = Grant::PLAIN;
 const RAW: Grant =
     Grant { capabilities: &["CAP_NET_RAW"], families: &["AF_PACKET", "AF_NETLINK"], egress: true, ..PLAIN };
 
-/// The agent makes networks and address-less links, enters the network namespaces of containers to put rules and
-/// connections there, marks their file systems with fanotify, looks into `/proc` of their processes, and puts files with
+/// The agent makes links, enters the network namespaces of containers to load rules there and their mount namespaces to take
+/// engine files away, marks their file systems with fanotify, looks into `/proc` of their processes, and puts files with
 /// owners of the decky's choosing. The engine's socket alone would already make it root; the list says what it uses.
 const AGENT: Grant = Grant {
     docker: true,
@@ -68,6 +68,7 @@ const AGENT: Grant = Grant {
         "CAP_NET_RAW",
         "CAP_NET_BIND_SERVICE",
         "CAP_SYS_PTRACE",
+        "CAP_SYS_CHROOT",
         "CAP_DAC_OVERRIDE",
         "CAP_DAC_READ_SEARCH",
         "CAP_CHOWN",

@@ -319,6 +319,55 @@ async fn everyones_work_gets_done() {
 }
 
 #[tokio::test]
+async fn the_webhook_worker_keeps_its_own_consumers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = provisioned(&folder).await;
+    let (webhook, collector) = (bus(&server, Worker::Webhook).await, bus(&server, Worker::Collector).await);
+    let patterns = [decnet_alerts::Pattern::parse("attacker.session.*").unwrap()];
+    let selection = decnet_alerts::Selection::resolve(&patterns, &decnet_bus::public_topics());
+    let subscription = uuid::Uuid::from_u128(7);
+    let durable = Durable::webhook(subscription, &selection, true);
+    webhook.put_siem(&durable, SystemClock.now(), None).await.unwrap();
+    let name = Durable::webhook_name(subscription);
+    assert_eq!(webhook.siem_names().await.unwrap(), [name.clone()]);
+
+    let topic = Topic::AttackerSessionStarted;
+    let session = payload::AttackerSession {
+        session_id: "s".to_owned(),
+        attacker_ip: "192.0.2.9".parse().unwrap(),
+        decky: "web".to_owned(),
+        service: "ssh".to_owned(),
+        started_at: SystemClock.now(),
+        ended_at: None,
+        command_count: 0,
+    };
+    let envelope = collector.envelope(&topic, &session).unwrap();
+    collector.publish_acked(&topic, &envelope.id, &envelope).await.unwrap();
+    fetch(&webhook, durable.clone(), 1).await[0].ack().await.unwrap();
+    webhook.put_siem(&durable, SystemClock.now(), None).await.unwrap();
+    webhook.remove_siem(&name).await.unwrap();
+    assert!(webhook.siem_names().await.unwrap().is_empty());
+    // Nobody else makes, reads or removes them.
+    assert!(collector.put_siem(&durable, SystemClock.now(), None).await.is_err());
+    assert!(collector.siem_names().await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_broker_with_a_token_kept_is_not_lost_when_it_gets_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut before = Server::start(config(&folder)).await.unwrap();
+    let agent = Bus::nats(&before.bus_config(), BusIdentity::local(Worker::Agent)).await.unwrap();
+    assert!(agent.connected_within(PATIENCE).await);
+    decnet_bus::provision(&agent).await.unwrap();
+    let line = Topic::Ingest { host: HostId::default(), decky: DeckyName::parse("web").unwrap() };
+    agent.send_acked(&line, "1", "evidence".into()).await.unwrap().stored().await.unwrap();
+    before.stop().await;
+    let after = provisioned(&folder).await;
+    let got = fetch(&bus(&after, Worker::Collector).await, Durable::collector(), 1).await;
+    assert_eq!(&got[0].body[..], b"evidence");
+}
+
+#[tokio::test]
 async fn keys_stay_over_restarts_of_the_broker() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = provisioned(&folder).await;
