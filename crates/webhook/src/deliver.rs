@@ -21,8 +21,9 @@ use crate::{
     post::{Tried, post},
 };
 
-/// How long one fetch waits for an event.
-const FETCH_WAIT: Duration = Duration::from_secs(20);
+/// How long one fetch waits for an event. It is not given up for a change of settings: a message on its way to a fetch that
+/// nobody waits for any more would come again only after the server's patience. So this is how long a change may take.
+const FETCH_WAIT: Duration = Duration::from_secs(2);
 /// Pause after a failure of broker or database, which are not the receiver's fault.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the consumer is looked after while nothing else says so.
@@ -76,10 +77,10 @@ impl Task {
                 self.wait(PAUSE).await;
                 continue;
             }
+            self.note().await;
             if !self.job.webhook.settings.enabled {
                 // What it was sent and did not take comes back; nothing is posted late.
                 self.consumer = None;
-                self.note().await;
                 self.wait(LOOK_EVERY).await;
                 continue;
             }
@@ -131,9 +132,6 @@ impl Task {
         self.looked = Some(Instant::now());
         self.complained = false;
         self.health.at(position);
-        if self.consumer.as_ref().is_some_and(|consumer| *consumer.durable() != durable) {
-            self.consumer = None;
-        }
         Ok(())
     }
 
@@ -145,16 +143,9 @@ impl Task {
         }
         let Some(consumer) = self.consumer.as_mut() else { return };
         let most = usize::try_from(most).unwrap_or(1);
-        // What comes for a fetch that was given up is handed to the next one.
         let fetched = tokio::select! {
             biased;
             () = self.end.cancelled() => return,
-            changed = self.orders.changed() => {
-                if changed.is_ok() {
-                    self.orders.mark_changed();
-                }
-                return;
-            }
             fetched = consumer.fetch(most, FETCH_WAIT) => fetched,
         };
         match fetched {

@@ -18,8 +18,10 @@ use crate::{
 async fn a_receiver_that_was_down_gets_everything_in_order_and_once_whatever_else_dies() {
     let mut world = World::new().await;
     world.start_worker().await;
+    let early = Receiver::start().await;
+    world.subscribe(World::settings("early", &early.url(), &["identity.>"])).await;
     world.publish(TopicKind::IdentityMerged, "before the subscription").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    eventually("it is known to all", async || early.taken().len() == 1).await;
     let address = Receiver::nowhere().await;
     let url = format!("http://{address}/hook");
     let siem = world.subscribe(World::settings("siem", &url, &["identity.>"])).await;
@@ -120,9 +122,11 @@ async fn the_sample_receiver_takes_what_is_signed_and_nothing_else() {
             .expect("python3");
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         let url = said.next().unwrap().unwrap().replace("listening on ", "");
-        (Killed(child), url)
+        // Kept open: a receiver whose words nobody takes would fail.
+        (Killed(child), url, said)
     };
-    let ((mut right, url), (_wrong, other)) = (start(SECRET), start("another secret altogether"));
+    let ((mut right, url, _said), (_wrong, other, _refusals)) =
+        (start(SECRET), start("another secret altogether"));
     world.subscribe(World::settings("right", &url, &["identity.>"])).await;
     let refused = world.subscribe(World::settings("wrong", &other, &["identity.>"])).await;
     world.start_worker().await;
