@@ -79,7 +79,7 @@ pub fn folders() -> Vec<InstalledFolder> {
         folder(
             &format!("{STATE}/artifacts"),
             0o2750,
-            &agent,
+            "root",
             Group::Workers,
             "captured files; the API reads",
         ),

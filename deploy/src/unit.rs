@@ -12,7 +12,7 @@ const PLAIN_EXPOSURE: u32 = 12;
 /// The same for one with a capability or connections.
 const GRANTED_EXPOSURE: u32 = 20;
 /// The agent administers network and file-system marks of other namespaces: no filter makes that small.
-const AGENT_EXPOSURE: u32 = 35;
+const AGENT_EXPOSURE: u32 = 42;
 
 /// The most that `systemd-analyze security --threshold` may report for this unit, in tenths.
 pub const fn most_exposed(worker: Worker) -> u32 {
