@@ -79,7 +79,7 @@ impl DockerBench {
         let images = self.folder.path().join("images");
         if let Some(root) = std::env::var_os("DECNET_TEST_ROOT").map(PathBuf::from) {
             std::os::unix::fs::symlink(&root, images.join(root.file_name().unwrap())).unwrap();
-            self.distro = root.file_stem().unwrap().to_str().unwrap().to_owned();
+            root.file_stem().unwrap().to_str().unwrap().clone_into(&mut self.distro);
         } else {
             root_tree::write_alpine(&images).unwrap();
         }

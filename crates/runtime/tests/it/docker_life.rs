@@ -264,8 +264,8 @@ fn count() -> usize {
 async fn twenty_deckies_are_up_in_a_few_seconds() {
     let Some(bench) = DockerBench::new() else { return };
     let runtime = bench.open().await;
-    let sections: String = (0..count()).map(|n| format!("[d{n:02}]\nservices=http\n")).collect();
-    let plan = bench.plan(&sections);
+    let sections: Vec<String> = (0..count()).map(|n| format!("[d{n:02}]\nservices=http\n")).collect();
+    let plan = bench.plan(&sections.concat());
     let started = Instant::now();
     runtime.prepare(&plan).await.unwrap();
     let prepared = started.elapsed();
@@ -291,6 +291,6 @@ async fn twenty_deckies_are_up_in_a_few_seconds() {
         plan.deckies.len(),
         removing.elapsed()
     );
-    assert!(up < Duration::from_secs(60), "up after {up:?}");
+    assert!(up < Duration::from_mins(1), "up after {up:?}");
     assert_eq!(bench.traces(), Vec::<String>::new());
 }
