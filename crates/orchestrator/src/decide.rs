@@ -19,6 +19,8 @@ pub struct Machine {
     pub services: Vec<(String, u16)>,
     /// Who has an account on it.
     pub people: Vec<Person>,
+    /// True if it shows itself as Windows: what we write is for one tree of folders, and would look odd there.
+    pub is_windows: bool,
 }
 
 /// Somebody with a home folder, as `/etc/passwd` tells.
@@ -107,7 +109,8 @@ fn traffic_between(machines: &[Machine], rng: &mut impl Rng) -> Option<Action> {
 }
 
 fn file_on(machines: &[Machine], rng: &mut impl Rng, now: DateTime<Utc>) -> Option<Action> {
-    let machine = pick(machines, rng)?;
+    let suitable: Vec<_> = machines.iter().filter(|m| !m.is_windows).collect();
+    let machine = pick(&suitable, rng)?;
     // Nanoseconds too: a file system of today has them, and a row of zeros gives a planter away.
     let age = rng.random_range(1_000_000_000..OLDEST.num_nanoseconds()?);
     let mtime = now - TimeDelta::nanoseconds(age);
@@ -153,6 +156,7 @@ mod tests {
                 ip: format!("127.77.0.{}", i + 1).parse().unwrap(),
                 services: vec![("ssh".to_owned(), 22), ("http".to_owned(), 80)],
                 people: vec![person("ada", 1000), person("tom", 1001)],
+                is_windows: false,
             })
             .collect()
     }
@@ -196,6 +200,17 @@ mod tests {
         }
         let files = all.len() - traffic;
         assert!(bodies.len() * 100 >= files * 98, "{} different of {files}", bodies.len());
+    }
+
+    #[test]
+    fn no_file_of_a_linux_user_appears_on_a_windows_machine() {
+        let mut fleet = fleet();
+        fleet[0].is_windows = true;
+        let windows = fleet[0].id.clone();
+        let all = actions(5, &fleet);
+        assert!(all.iter().all(|a| !matches!(a, Action::File { decky, .. } if *decky == windows)));
+        assert!(all.iter().any(|a| matches!(a, Action::Traffic { to, .. } if *to == windows)));
+        assert!(actions(5, &fleet[..1]).is_empty(), "alone, it is left alone");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The loop: look at what runs, decide, let the agent act, record it with its event in one transaction.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -12,7 +15,8 @@ use decnet_bus::{
     },
 };
 use decnet_core::{DeckyId, FleetSecret, Seed};
-use decnet_db::{Db, NewOrchestratorEvent, NewSyntheticFile};
+use decnet_db::{Db, FleetDecky, NewOrchestratorEvent, NewSyntheticFile};
+use decnet_fleet::{DeckyConfig, catalogue::Proto};
 use decnet_kit::Ctx;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -124,7 +128,16 @@ impl Life {
     /// What runs, with who has an account on it.
     async fn machines(&mut self, db: &Db) -> Result<Vec<Machine>> {
         let mut machines = Vec::new();
+        let windows: BTreeSet<String> = db
+            .fleet()
+            .list_running()
+            .await?
+            .iter()
+            .filter(|row| is_windows(row))
+            .map(FleetDecky::id)
+            .collect();
         for decky in db.fleet().list_running_deckies().await? {
+            let is_windows = windows.contains(&decky.uuid);
             let (Ok(id), Some(Ok(ip))) = (decky.uuid.parse::<DeckyId>(), decky.ip.map(|ip| ip.parse()))
             else {
                 continue;
@@ -133,12 +146,13 @@ impl Life {
                 .services
                 .iter()
                 .filter_map(|slug| {
-                    let service = decnet_fleet::catalogue::service(slug)?;
-                    Some((slug.clone(), service.ports.first()?.port.number))
+                    let ports = decnet_fleet::catalogue::service(slug)?.ports;
+                    let port = ports.iter().map(|info| info.port).find(|port| port.proto == Proto::Tcp)?;
+                    Some((slug.clone(), port.number))
                 })
                 .collect();
-            let people = self.people_on(&id, decky.compose_hash).await;
-            machines.push(Machine { id, ip, services, people });
+            let people = if is_windows { Vec::new() } else { self.people_on(&id, decky.compose_hash).await };
+            machines.push(Machine { id, ip, services, people, is_windows });
         }
         Ok(machines)
     }
@@ -220,6 +234,12 @@ impl Life {
         self.ctx.outbox().nudge();
         Ok(())
     }
+}
+
+/// Whether a decky shows itself as Windows, by its record.
+fn is_windows(row: &FleetDecky) -> bool {
+    let config = row.decky_config.clone().and_then(|json| serde_json::from_value::<DeckyConfig>(json).ok());
+    config.is_some_and(|config| config.is_windows())
 }
 
 /// People of an `/etc/passwd` (passwd(5)): ordinary accounts with a home below `/home`.

@@ -46,17 +46,19 @@ pub(crate) fn name(text: &str) -> DeckyName {
 fn decoy() -> &'static Path {
     static DECOY: OnceLock<PathBuf> = OnceLock::new();
     DECOY.get_or_init(|| {
-        if let Some(path) = std::env::var_os("DECNET_DECOY_BIN") {
-            return path.into();
-        }
-        let beside = Path::new(env!("CARGO_BIN_EXE_decnet-agent")).with_file_name("decnet-decoy");
-        if !beside.exists() {
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let built = Command::new(cargo).args(["build", "-p", "decnet-decoy"]).status().unwrap();
-            assert!(built.success(), "the decoy does not build");
-        }
-        beside
+        std::env::var_os("DECNET_DECOY_BIN").map_or_else(|| beside("decnet-decoy"), Into::into)
     })
+}
+
+/// The program of this name beside the agent, built if it is missing.
+fn beside(program: &str) -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_decnet-agent")).with_file_name(program);
+    if !beside.exists() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo).args(["build", "-p", program]).status().unwrap();
+        assert!(built.success(), "{program} does not build");
+    }
+    beside
 }
 
 /// A nats-server that can be killed and started again over the same store.
@@ -171,11 +173,10 @@ impl Home {
         .unwrap()
     }
 
-    /// Starts the agent.
-    pub(crate) fn agent(&self) -> Agent {
-        let path = self.path("agent.log");
-        let log = File::options().create(true).append(true).open(&path).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_decnet-agent"))
+    /// A program of this host.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
             .env_remove("NOTIFY_SOCKET")
             .env("DECNET_STATE_DIR", self.path(""))
             .env("DECNET_DB_URL", format!("{}?mode=rw", self.db_url()))
@@ -185,11 +186,33 @@ impl Home {
             .env("DECNET_RUNTIME", "process")
             .env("DECNET_DECOY_BIN", decoy())
             .env("DECNET_LOG", "info")
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the agent.
+    pub(crate) fn agent(&self) -> Agent {
+        self.start(Path::new(env!("CARGO_BIN_EXE_decnet-agent")), "agent.log", &[])
+    }
+
+    /// Starts a reconciler.
+    pub(crate) fn reconciler(&self, args: &[&str]) -> Agent {
+        self.start(&beside("decnet-reconciler"), "reconciler.log", args)
+    }
+
+    fn start(&self, program: &Path, log: &str, args: &[&str]) -> Agent {
+        let path = self.path(log);
+        let log = File::options().create(true).append(true).open(&path).unwrap();
+        let child = self.command(program).args(args).stderr(log).spawn().unwrap();
         Agent { child, log: path }
+    }
+
+    /// One pass of the reconciler: what it prints, and its log.
+    pub(crate) fn reconcile_once(&self, args: &[&str]) -> (String, String) {
+        let output = self.command(&beside("decnet-reconciler")).arg("--once").args(args).output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{log}");
+        (String::from_utf8(output.stdout).unwrap(), log)
     }
 }
 
@@ -208,6 +231,8 @@ impl Drop for Home {
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.dir.path().join("agent.log")).unwrap_or_default();
             eprintln!("--- log of the agent ---\n{log}");
+            let log = std::fs::read_to_string(self.dir.path().join("reconciler.log")).unwrap_or_default();
+            eprintln!("--- log of the reconciler ---\n{log}");
         }
     }
 }
@@ -221,7 +246,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-/// The agent as a process.
+/// A worker as a process: the agent, or a reconciler.
 pub(crate) struct Agent {
     child: Child,
     log: PathBuf,

@@ -10,7 +10,7 @@ use decnet_core::HostId;
 use decnet_db::DeckyState as RowState;
 use futures_util::{FutureExt, StreamExt};
 
-use crate::ground::{Home, Operator, is_alive, kill, name, until};
+use crate::ground::{Home, Operator, is_alive, name, until};
 
 const THREE: &str = "[web]\nservices=ssh,http\n[db]\nservices=http\n[mail]\nservices=ssh\n";
 const NAMES: [&str; 3] = ["web", "db", "mail"];
@@ -109,7 +109,7 @@ async fn a_fleet_from_its_first_deploy_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_agent_leaves_its_decoys_and_a_killed_decoy_is_told_once_per_transition() {
+async fn a_killed_agent_leaves_its_decoys() {
     let home = Home::new().await;
     let operator = Operator::new(&home).await;
     let agent = home.agent();
@@ -118,24 +118,11 @@ async fn a_killed_agent_leaves_its_decoys_and_a_killed_decoy_is_told_once_per_tr
     let pids = NAMES.map(|n| home.pid(n));
     agent.kill();
     assert!(pids.iter().all(|pid| is_alive(pid.unwrap())));
-    let agent = home.agent();
+    let _agent = home.agent();
     for decky in NAMES {
         operator.running(&plan, decky, 0).await;
     }
     assert_eq!(NAMES.map(|n| home.pid(n)), pids);
-
-    let watcher = home.broker.bus(Worker::Orchestrator).await;
-    let mut states = watcher.subscribe(&TopicFilter::kind(TopicKind::DeckyState)).await;
-    agent.says("decnet_kit::readiness").await;
-    kill(pids[0].unwrap());
-    let mut events = Vec::new();
-    while told(&events).last().is_none_or(|last| !last.contains("> running")) {
-        events.push(tokio::time::timeout(Duration::from_secs(20), states.next()).await.unwrap().unwrap());
-    }
-    let expected = ["web: running > failed (state_changed)", "web: failed > running (state_changed)"];
-    assert_eq!(told(&events), expected);
-    let quiet = tokio::time::timeout(Duration::from_secs(6), states.next()).await;
-    assert!(quiet.is_err(), "told although nothing happened: {quiet:?}");
 }
 
 /// A command that was cut short by the agent's death is carried out by the next agent.
