@@ -9,13 +9,16 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use decnet_core::{Account, Seed};
 use decnet_fleet::DeckyPlan;
-use sha_crypt::{PasswordHasher, ShaCrypt};
+use sha_crypt::{PasswordHasher as _, ShaCrypt};
+use yescrypt::{PasswordHasher as _, Yescrypt};
 
 use super::archive::{Content, Entry};
 
 /// Groups that the first person of an installed machine is in, where the image has them.
 const FIRST_PERSONS: [&str; 9] =
     ["wheel", "cdrom", "floppy", "sudo", "audio", "dip", "video", "plugdev", "users"];
+/// Distributions whose `passwd` makes yescrypt hashes; the others' makes SHA-512 ones.
+const YESCRYPT: [&str; 5] = ["debian", "ubuntu22", "kali", "fedora", "arch"];
 /// Accounts below this are a service's.
 const FIRST_UID: u32 = 1000;
 /// Folders whose age is told by every `ls -l /`, and that are root's everywhere.
@@ -153,7 +156,7 @@ fn accounts(facts: &Facts, plan: &DeckyPlan, installed: DateTime<Utc>, peopled: 
     let mut first = true;
     for person in &plan.persona.accounts {
         let Account { login, uid, full_name, password, .. } = person;
-        let hash = crypt(password, &plan.seed.child("identity/shadow").child(login));
+        let hash = crypt(&plan.persona.distro, password, &plan.seed.child("identity/shadow").child(login));
         if has_line(&passwd, login) {
             // Root, or an account that the image brings: only its password is ours.
             shadow = with_hash(&shadow, login, &hash, day);
@@ -252,11 +255,17 @@ fn lines(text: &str, change: impl Fn(&mut Vec<String>)) -> String {
     changed
 }
 
-/// The hash of a password as `passwd` writes it, with a salt of this machine's and this account's.
-fn crypt(password: &str, node: &Seed) -> String {
+/// The hash of a password as this distribution's `passwd` writes it, with a salt of this machine's and this account's. One
+/// that cannot be made is a locked account.
+fn crypt(distro: &str, password: &str, node: &Seed) -> String {
+    let locked = || "!".to_owned();
+    if YESCRYPT.contains(&distro) {
+        let hash = Yescrypt::default().hash_password_with_salt(password.as_bytes(), &node.bytes::<16>());
+        return hash.map_or_else(|_| locked(), |hash| hash.to_string());
+    }
     let hash = ShaCrypt::SHA512.hash_password_with_salt(password.as_bytes(), &node.bytes::<12>());
-    // The default number of rounds is not written down. A hash that cannot be made is a locked account.
-    hash.map_or_else(|_| "!".to_owned(), |hash| hash.to_string().replace("rounds=5000$", ""))
+    // The default number of rounds is not written down.
+    hash.map_or_else(|_| locked(), |hash| hash.to_string().replace("rounds=5000$", ""))
 }
 
 /// The image's os-release with the persona's name; `None` if it says so already.

@@ -2,7 +2,7 @@
 
 use decnet_core::{FleetSecret, HostId};
 use decnet_fleet::{PlanRequest, RuntimeKind, ini, plan};
-use sha_crypt::PasswordVerifier;
+use yescrypt::PasswordVerifier;
 
 use super::*;
 
@@ -10,7 +10,7 @@ const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nsshd:x:100:65534::/run/ss
 const SHADOW: &str = "root:*:20782:0:99999:7:::\nsshd:!:20782::::::\nold:!:15000::::::\n";
 const GROUP: &str = "root:x:0:\nsudo:x:27:\nshadow:x:42:\nusers:x:100:other\n";
 
-fn machine_plan() -> DeckyPlan {
+fn machine_plan(distro: &str) -> DeckyPlan {
     let text = "[general]\nnet = 192.0.2.0/24\ngw = 192.0.2.1\ninterface = x0\n[web]\nservices=ssh\n";
     let request = PlanRequest {
         spec: &ini::parse(text.as_bytes()).unwrap(),
@@ -21,7 +21,7 @@ fn machine_plan() -> DeckyPlan {
         detected: None,
         used: &std::collections::HashSet::new(),
         previous: None,
-        shells: None,
+        shells: Some(&std::collections::BTreeSet::from([distro.to_owned()])),
     };
     plan(&request).unwrap().deckies.remove(0)
 }
@@ -54,7 +54,7 @@ fn text<'a>(entries: &'a [Entry], path: &str) -> &'a str {
 
 #[test]
 fn people_can_log_in_and_are_as_old_as_the_machine() {
-    let plan = machine_plan();
+    let plan = machine_plan("debian");
     let installed = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
     let gateway = Some("192.0.2.1".parse().unwrap());
     let facts = debian();
@@ -63,10 +63,10 @@ fn people_can_log_in_and_are_as_old_as_the_machine() {
     for person in &plan.persona.accounts {
         let line = shadow.lines().find(|line| line.starts_with(&format!("{}:", person.login))).unwrap();
         let hash = line.split(':').nth(1).unwrap();
-        assert!(hash.starts_with("$6$") && !hash.contains("rounds"), "{line}");
-        let parsed = sha_crypt::PasswordHash::new(hash).unwrap();
-        ShaCrypt::SHA512.verify_password(person.password.as_bytes(), &parsed).unwrap();
-        assert!(ShaCrypt::SHA512.verify_password(b"another", &parsed).is_err());
+        assert!(hash.starts_with("$y$j9T$"), "{line}");
+        let parsed = yescrypt::PasswordHash::new(hash).unwrap();
+        Yescrypt::default().verify_password(person.password.as_bytes(), &parsed).unwrap();
+        assert!(Yescrypt::default().verify_password(b"another", &parsed).is_err());
         if person.login != "root" {
             let uid = person.uid;
             assert!(passwd.contains(&format!("{}:x:{uid}:{uid}:{}", person.login, person.full_name)));
@@ -95,7 +95,7 @@ fn people_can_log_in_and_are_as_old_as_the_machine() {
 
 #[test]
 fn a_machine_is_the_same_every_time_and_no_two_are_alike() {
-    let (plan, mut other) = (machine_plan(), machine_plan());
+    let (plan, mut other) = (machine_plan("rocky9"), machine_plan("rocky9"));
     other.seed = FleetSecret::from_number(8).seed();
     let facts = debian();
     let make = |plan: &DeckyPlan| {
@@ -106,4 +106,13 @@ fn a_machine_is_the_same_every_time_and_no_two_are_alike() {
     assert_ne!(text(&make(&plan), "etc/machine-id"), text(&make(&other), "etc/machine-id"));
     assert_ne!(text(&make(&plan), "etc/shadow"), text(&make(&other), "etc/shadow"));
     assert!(!make(&plan).iter().any(|entry| entry.path == "etc/localtime"));
+    let made = make(&plan);
+    let shadow = text(&made, "etc/shadow");
+    let person = &plan.persona.accounts[0];
+    let line = shadow.lines().find(|line| line.starts_with(&format!("{}:", person.login))).unwrap();
+    let hash = line.split(':').nth(1).unwrap();
+    assert!(hash.starts_with("$6$") && !hash.contains("rounds"), "{line}");
+    let hash = sha_crypt::PasswordHash::new(hash).unwrap();
+    sha_crypt::PasswordVerifier::verify_password(&ShaCrypt::SHA512, person.password.as_bytes(), &hash)
+        .unwrap();
 }

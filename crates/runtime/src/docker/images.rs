@@ -208,7 +208,7 @@ impl Images {
         }
         if !pull {
             let why = format!(
-                "there is no image {reference} on this host: `docker pull` or `docker load` it, or allow pulling with DECNET_PULL=true"
+                "there is no image {reference} on this host: `docker pull` or `docker load` it, or allow pulling with DECNET_IMAGES_PULL=true"
             );
             return Err(RuntimeError::Unfit { decky: None, why });
         }

@@ -155,11 +155,16 @@ impl Decky {
         gateway: Option<IpAddr>,
     ) -> Result<(), RuntimeError> {
         let facts = self.host.facts(image, container).await?;
-        let plan = &deployment.plan;
-        let zone = format!("/usr/share/zoneinfo/{}", plan.persona.timezone);
+        let zone = format!("/usr/share/zoneinfo/{}", deployment.plan.persona.timezone);
         let has_zone = self.host.stat(container, &zone).await?.is_some();
-        let machine = Machine { plan, installed: installed(plan, deployment.placed_at), gateway, has_zone };
-        self.host.put(container, &identity::entries(&facts, &machine)).await
+        let (plan, placed_at) = (deployment.plan.clone(), deployment.placed_at);
+        // Hashing passwords takes its time.
+        let entries = blocking(move || {
+            let machine = Machine { plan: &plan, installed: installed(&plan, placed_at), gateway, has_zone };
+            Ok(identity::entries(&facts, &machine))
+        })
+        .await?;
+        self.host.put(container, &entries).await
     }
 
     /// Gives the shell container its program, starts it and takes the engine's marks off. Its process 1.

@@ -77,7 +77,7 @@ async fn a_login_lands_in_a_machine_that_shows_nothing_of_the_engine() {
     println!("{text} {}", String::from_utf8_lossy(&said.stderr));
     let (login, uid) = (&person.login, person.uid);
     assert!(text.contains(&format!("{login}:x:{uid}:{uid}:")), "{text}");
-    assert!(text.contains(&format!("{login}:$6$")), "{text}");
+    assert!(text.contains(&format!("{login}:$")), "{text}");
     assert!(text.contains(&format!("\n{}\n", decky.persona.hostname)), "{text}");
     assert!(text.contains(&format!("nameserver {}", bench.lan.router())), "{text}");
     let mounts = |line: &&str| !line.contains("lowerdir=");
