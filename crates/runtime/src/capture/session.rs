@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 64;
 /// Sessions remembered, so that what runs on after them can still be told apart.
 const MOST_SESSIONS: usize = 256;
 /// How long a look at the live sessions counts.
-const FRESH: Duration = Duration::from_millis(500);
+const FRESH: Duration = Duration::from_millis(50);
 /// Longest account name that is told.
 const MAX_USER: usize = 256;
 
@@ -150,6 +150,8 @@ impl Sessions {
         if self.known.contains(session) {
             return;
         }
+        // The list of the live ones is older than this one.
+        self.looked = None;
         if self.known.len() >= MOST_SESSIONS {
             self.known.pop_front();
         }

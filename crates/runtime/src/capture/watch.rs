@@ -48,7 +48,7 @@ const PRIORITY: i32 = -10;
 const MOST_STARTED: usize = 4096;
 /// Contents remembered as kept.
 const MOST_KEPT: usize = 4096;
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// What the system's own programs keep on a login; not an intruder's doing.
 const BOOKKEEPING: [&str; 8] = [
     "/run/utmp",

@@ -13,14 +13,15 @@ use netlink_packet_netfilter::{
     NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
     nflog::{ConfigCmd, ConfigMode, ConfigNla, CopyMode, PacketNla, Timeout, ULogMessage, config_request},
 };
-use netlink_sys::{AsyncSocket, AsyncSocketExt, TokioSocket, constants::NETLINK_NETFILTER};
+use netlink_sys::{AsyncSocket, AsyncSocketExt, Socket, TokioSocket, constants::NETLINK_NETFILTER};
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Lines,
     culprit::Culprits,
     refused::Attempt,
-    rules::{LOG_GROUP, SNAPLEN},
+    rules::{LOG_GROUPS, SNAPLEN},
     tally::{Tally, Told},
 };
 use crate::capture::session::Culprit;
@@ -30,14 +31,30 @@ const DELIVERY: usize = 32 * 1024;
 /// How long the kernel gathers packets before it delivers them.
 const GATHERED: Duration = Duration::from_millis(50);
 
-/// A socket that hears of refused packets, opened in the namespace of this thread, for the runtime that it has entered.
-pub(super) fn open() -> io::Result<TokioSocket> {
+/// A socket that hears of refused packets, opened in the namespace of this thread, for the runtime that it has entered; and
+/// the group that they must be told to.
+pub(super) fn open() -> io::Result<(TokioSocket, u16)> {
     let mut waited = TokioSocket::new(NETLINK_NETFILTER)?;
     let socket = waited.socket_mut();
     socket.bind_auto()?;
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for group in LOG_GROUPS {
+        match join(socket, group) {
+            Ok(()) => return Ok((waited, group)),
+            // Somebody else listens to that one.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::PERM | Errno::BUSY)) => {
+                refused = error;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
+}
+
+fn join(socket: &Socket, group: u16) -> io::Result<()> {
     let mode = ConfigMode::new(SNAPLEN, CopyMode::Packet);
     let wishes: Vec<ConfigNla> = vec![ConfigCmd::Bind.into(), mode.into(), Timeout::from(GATHERED).into()];
-    let request = config_request(NetfilterProtoFamily::Unspec, LOG_GROUP, wishes);
+    let request = config_request(NetfilterProtoFamily::Unspec, group, wishes);
     let mut bytes = vec![0; request.buffer_len()];
     request.serialize(&mut bytes);
     socket.send(&bytes, 0)?;
@@ -47,7 +64,7 @@ pub(super) fn open() -> io::Result<TokioSocket> {
     let message = NetlinkMessage::<NetfilterMessage>::deserialize(&answer).map_err(io::Error::other)?;
     match message.payload {
         NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
-        _ => Ok(waited),
+        _ => Ok(()),
     }
 }
 
@@ -77,7 +94,7 @@ impl Listener {
                 heard = socket.recv(&mut delivery) => match heard {
                     Ok(()) => {}
                     // Some were lost; the counter has them.
-                    Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => continue,
+                    Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => continue,
                     Err(error) => {
                         tracing::warn!(decky = %self.decky, %error, "refused packets are no longer heard of; they are still refused and counted");
                         return;

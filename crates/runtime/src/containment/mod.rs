@@ -147,15 +147,15 @@ impl Guard {
                 let _runtime = runtime.enter();
                 let netlink = |what| move |source| ContainmentError::Netlink { what, source };
                 // First the ear, then the rules: not one refused packet goes unheard.
-                let log = listen::open().map_err(netlink("hear of refused packets"))?;
+                let (log, group) = listen::open().map_err(netlink("hear of refused packets"))?;
                 let allowed =
                     Allowed { fleet: Some(&fleet), resolvers: Some(&resolvers), callbacks: Some(&callbacks) };
-                if let Err(error) = namespace::load(&rules::document(&allowed, true)) {
+                if let Err(error) = namespace::load(&rules::document(&allowed, group, true)) {
                     // A table of another version may have another shape.
                     if !matches!(error, ContainmentError::Refused(_)) {
                         return Err(error);
                     }
-                    namespace::load(&rules::document(&allowed, false))?;
+                    namespace::load(&rules::document(&allowed, group, false))?;
                 }
                 let control = Control::open().map_err(netlink("open the controls"))?;
                 Ok((log, control))

@@ -20,7 +20,7 @@ pub(super) struct Target {
     pub(super) dst: IpAddr,
     /// Of TCP and UDP.
     pub(super) port: Option<u16>,
-    /// Of ICMP and ICMPv6.
+    /// Of ICMP, also of version 6.
     pub(super) icmp_type: Option<u8>,
 }
 

@@ -14,8 +14,8 @@ pub(super) const TABLE: &str = "filter";
 pub(super) const COUNTER: &str = "refused";
 /// Addresses of the fleet.
 pub(super) const FLEET: &str = "fleet";
-/// NFLOG group of refused packets.
-pub(super) const LOG_GROUP: u16 = 1;
+/// NFLOG groups of refused packets: the first that nobody listens to. A listener before us may not have ended yet.
+pub(super) const LOG_GROUPS: std::ops::RangeInclusive<u16> = 1..=64;
 /// Bytes of a refused packet that are logged: its headers.
 pub(super) const SNAPLEN: u32 = 128;
 
@@ -41,9 +41,9 @@ pub(super) struct Allowed<'a> {
     pub(super) callbacks: Option<&'a BTreeSet<Ipv4Addr>>,
 }
 
-/// The document. With `keep`, what counter and fleet hold from before stays, which fails if a table of that name has
+/// The document; refused packets are told to NFLOG group `group`. With `keep`, what counter and fleet hold from before stays, which fails if a table of that name has
 /// another shape; else the table is made anew. Either way it is one transaction: at no time are there fewer rules.
-pub(super) fn document(allowed: &Allowed<'_>, keep: bool) -> String {
+pub(super) fn document(allowed: &Allowed<'_>, group: u16, keep: bool) -> String {
     let mut text = String::with_capacity(4096);
     let mut line = |words: std::fmt::Arguments<'_>| {
         // Writing to a string cannot fail.
@@ -78,7 +78,7 @@ pub(super) fn document(allowed: &Allowed<'_>, keep: bool) -> String {
         line(format_args!("add chain inet {TABLE} {chain} {hook}"));
         line(format_args!("flush chain inet {TABLE} {chain}"));
     }
-    for (chain, rule) in rules() {
+    for (chain, rule) in rules(group) {
         line(format_args!("add rule inet {TABLE} {chain} {rule}"));
     }
     text
@@ -88,13 +88,13 @@ fn hook(kind: &str, hook: &str, priority: i32, policy: &str) -> String {
     format!("{{ type {kind} hook {hook} priority {priority}; policy {policy}; }}")
 }
 
-fn rules() -> Vec<(&'static str, String)> {
+fn rules(group: u16) -> Vec<(&'static str, String)> {
     let rule = |chain, text: &str| (chain, text.to_owned());
     vec![
         (
             "refuse",
             format!(
-                "limit rate {LOG_RATE}/second burst {LOG_BURST} packets log group {LOG_GROUP} snaplen {SNAPLEN}"
+                "limit rate {LOG_RATE}/second burst {LOG_BURST} packets log group {group} snaplen {SNAPLEN}"
             ),
         ),
         ("refuse", format!("counter name {COUNTER} meta mark set {MARK}")),
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_document_names_its_addresses_and_an_empty_set_has_no_elements() {
         let fleet = BTreeSet::from([Ipv4Addr::new(192, 0, 2, 7), Ipv4Addr::new(192, 0, 2, 8)]);
-        let text = document(&Allowed { fleet: Some(&fleet), ..Allowed::default() }, true);
+        let text = document(&Allowed { fleet: Some(&fleet), ..Allowed::default() }, 1, true);
         assert!(text.contains("add element inet filter fleet { 192.0.2.7, 192.0.2.8 }\n"), "{text}");
         assert_eq!(text.matches("add element").count(), 1);
         assert!(!text.contains("delete table"));
@@ -150,10 +150,11 @@ mod tests {
 
     #[test]
     fn the_engines_name_server_is_refused_before_anything_is_accepted() {
-        let text = document(&Allowed::default(), false);
+        let text = document(&Allowed::default(), 3, false);
         let refused = text.find("ip daddr 127.0.0.11 goto refuse").unwrap();
         let accepted = text.find("ct state established").unwrap();
         assert!(refused < accepted);
+        assert!(text.contains("log group 3 "));
         assert!(text.contains("hook output priority -150; policy drop;"));
         assert!(text.contains("hook forward priority -150; policy drop;"));
     }

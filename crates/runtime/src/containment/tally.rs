@@ -9,7 +9,7 @@ use std::{
 use super::refused::Target;
 
 /// How long repeats are gathered.
-pub(super) const WINDOW: Duration = Duration::from_secs(60);
+pub(super) const WINDOW: Duration = Duration::from_mins(1);
 /// Targets remembered. Those beyond are counted as one.
 const MOST_TARGETS: usize = 512;
 

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    hash::BuildHasher,
     io,
     net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
@@ -35,9 +36,10 @@ pub type MacAddress = [u8; 6];
 pub async fn survey(
     interface: &str,
     addresses: &[Ipv4Addr],
-    ours: &HashSet<MacAddress>,
+    ours: &HashSet<MacAddress, impl BuildHasher>,
 ) -> Result<BTreeMap<IpAddr, String>, LanError> {
-    let (interface, addresses, ours) = (interface.to_owned(), addresses.to_vec(), ours.clone());
+    let (interface, addresses) = (interface.to_owned(), addresses.to_vec());
+    let ours: HashSet<MacAddress> = ours.iter().copied().collect();
     let what = "ask the LAN who has which address";
     let asked = tokio::task::spawn_blocking(move || ask(&interface, &addresses, &ours)).await;
     asked.unwrap_or_else(|error| {
@@ -101,9 +103,10 @@ fn ask(
 /// The address to ask from: the interface's own on that network, else none, which is the form of a probe (RFC 5227).
 fn own(interface: &NetworkInterface, ip: Ipv4Addr) -> Ipv4Addr {
     let mut around = interface.ips.iter().filter(|network| network.contains(ip.into()));
-    match around.next().map(|network| network.ip()) {
-        Some(IpAddr::V4(own)) => own,
-        _ => Ipv4Addr::UNSPECIFIED,
+    let Some(network) = around.next() else { return Ipv4Addr::UNSPECIFIED };
+    match network.ip() {
+        IpAddr::V4(own) => own,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
     }
 }
 

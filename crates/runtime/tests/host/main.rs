@@ -1,2 +1,9 @@
 //! The host's side of a decky on the real kernel: links and addresses, containment, captured files. Everything happens in
 //! network namespaces and containers of the tests' own making. Needs root; what cannot run says why.
+
+mod capture;
+mod container;
+mod containment;
+mod containment_docker;
+mod ground;
+mod lan;
