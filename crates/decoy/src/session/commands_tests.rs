@@ -146,7 +146,7 @@ fn what_is_not_shown_is_told_apart_with_its_prompt() {
 fn collected_lines_are_edited_as_the_kernel_does() {
     let mut commands = commands();
     let lines = commands.typed(COLLECTED, "one tw\u{f6}\x7f\x7f\x17two\rgone\x03kept\n\r".as_bytes());
-    assert_eq!(texts(&lines), ["two", "kept"]);
+    assert_eq!(texts(&lines), ["one two", "kept"]);
 }
 
 #[test]

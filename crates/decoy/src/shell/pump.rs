@@ -206,7 +206,8 @@ impl Pump {
             if ready.errors {
                 self.read_errors();
             }
-            if ready.input || !self.input.is_empty() {
+            let to_close = self.input_ended && self.ends.input.is_some();
+            if ready.input || !self.input.is_empty() || to_close {
                 self.write_input()?;
             }
             self.look_after_child()?;

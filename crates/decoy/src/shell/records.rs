@@ -72,9 +72,10 @@ pub(super) fn login(entry: &Entry, at: DateTime<Utc>) -> Option<Last> {
 /// The session ends.
 pub(super) fn logout(entry: &Entry, at: DateTime<Utc>) {
     let mut record = record(entry, DEAD_PROCESS, at);
-    // As login(3) leaves it: without name and host.
+    // As the server leaves it: without name, host and address.
     put(&mut record, 44, 32, b"");
     put(&mut record, 76, 256, b"");
+    put(&mut record, 348, 16, b"");
     let _ = replace(&record);
     let _ = append(WTMP, &record);
 }

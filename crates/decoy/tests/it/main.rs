@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, also in its helpers")]
 
+mod container;
 mod framework;
 mod http;
 mod imap;
 mod redis;
 mod scene;
+mod shell;
 mod ssh;
 mod variety;

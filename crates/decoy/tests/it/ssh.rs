@@ -1,12 +1,21 @@
 //! The ssh service against the clients of Debian's openssh-client.
 
 use std::{
-    fmt::Write,
+    fmt::Write as _,
+    io::{Read, Write},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
     path::Path,
     process::{Command, Output},
 };
 
-use decnet_decoy::host::{Decoy, Surroundings};
+use decnet_core::ShellLink;
+use decnet_decoy::{
+    host::{Decoy, Surroundings},
+    shell::frame::{Decoder, Hello, Run, Start, Tag, push},
+};
 use decnet_logline::{attacker_ip, captured_secret};
 
 use crate::scene::{LOGIN, Lines, PASSWORD, Scene, document, field, run, tool};
@@ -160,6 +169,59 @@ async fn the_planted_account_gets_what_nologin_gives() {
     let pty = scene.lines.nth("pty", 0).await;
     assert!(pty.fields.get("cols").is_some() && pty.fields.get("rows").is_some(), "{pty:?}");
     scene.lines.nth("shell", 0).await;
+    scene.decoy.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_container_that_is_late_is_waited_for_and_one_that_dies_ends_the_connection() {
+    let mut config = document(&["ssh"], 1);
+    let link = ShellLink { socket: format!("it-{}", std::process::id()), key: "the key".to_owned() };
+    config.shell = Some(link.clone());
+    let scene = Scene::of(config).await;
+    if tool("sshpass", "sshpass").is_none() {
+        return;
+    }
+    let lines = scene.lines.clone();
+    let server = tokio::spawn(async move {
+        // Not before it is missed.
+        lines.nth("shell", 0).await;
+        let address = SocketAddr::from_abstract_name(&link.socket).unwrap();
+        let listener = UnixListener::bind_addr(&address).unwrap();
+        tokio::task::spawn_blocking(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut decoder = Decoder::default();
+            let mut frames = Vec::new();
+            while frames.len() < 2 {
+                let mut part = [0; 4096];
+                let n = stream.read(&mut part).unwrap();
+                decoder.push(&part[..n]);
+                while let Some(frame) = decoder.next().unwrap() {
+                    frames.push(frame);
+                }
+            }
+            let mut bytes = Vec::new();
+            push(&mut bytes, Tag::Started, &[]);
+            push(&mut bytes, Tag::Output, &[b"web-01$ "]);
+            stream.write_all(&bytes).unwrap();
+            frames
+        })
+        .await
+        .unwrap()
+    });
+    let output = login(&scene, &["-tt"], LOGIN, PASSWORD, &[]).await.unwrap();
+    let frames = server.await.unwrap();
+    let hello: Hello = serde_json::from_slice(&frames[0].body).unwrap();
+    assert_eq!((hello.key.as_str(), hello.mark.user.as_str()), ("the key", LOGIN));
+    let start: Start = serde_json::from_slice(&frames[1].body).unwrap();
+    assert_eq!(start.run, Run::Shell);
+    assert!(start.terminal.is_some_and(|terminal| !terminal.modes.is_empty()));
+    assert_eq!(text(&output.stdout), "web-01$ ");
+    assert_eq!(output.status.code(), Some(255), "{output:?}");
+    let error = scene.lines.nth("shell_error", 0).await;
+    assert_eq!(field(&error, "sid"), hello.mark.sid);
+    let recorded = scene.lines.nth("session_recorded", 0).await;
+    assert_eq!(field(&recorded, "sid"), hello.mark.sid);
+    assert_eq!(field(&scene.lines.nth("disconnect", 0).await, "reason"), "shell_lost");
     scene.decoy.stop().await;
 }
 
