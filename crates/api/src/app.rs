@@ -38,6 +38,8 @@ pub struct Config {
     pub artifacts_root: PathBuf,
     /// The fleet secret, read when a deployment is planned.
     pub secret_file: PathBuf,
+    /// The key that seals the secrets of webhooks, read when one is made.
+    pub webhook_key_file: PathBuf,
     /// What runs the deckies.
     pub runtime: RuntimeKind,
     /// The first administrator.
@@ -79,6 +81,7 @@ impl Config {
             state_file: settings.state_file.clone(),
             artifacts_root: settings.artifacts_root.clone(),
             secret_file: settings.secret_file.clone(),
+            webhook_key_file: settings.webhook_key_file.clone(),
             runtime: settings.runtime,
             admin_user: settings.admin_user.clone(),
             admin_password: settings.admin_password.clone(),

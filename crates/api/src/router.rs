@@ -19,7 +19,7 @@ use crate::{
     route::{operations_of, security_schemes},
     routes::{
         artifacts, attackers, auth, credentials, deckies, deploy, health, logs, orchestrator, sessions,
-        stats, stream, transcripts, users, workers,
+        stats, stream, transcripts, users, webhooks, workers,
     },
 };
 
@@ -70,6 +70,15 @@ fn prompt() -> OpenApiRouter<App> {
         .routes(operation!(deckies::list_deckies))
         .routes(operation!(workers::list_workers))
         .routes(operation!(workers::stop_worker))
+        .routes(operation!(webhooks::create_webhook))
+        .routes(operation!(webhooks::list_webhooks))
+        .routes(operation!(webhooks::get_webhook))
+        .routes(operation!(webhooks::change_webhook))
+        .routes(operation!(webhooks::delete_webhook))
+        .routes(operation!(webhooks::list_dead_letters))
+        .routes(operation!(webhooks::redeliver_dead_letters))
+        .routes(operation!(webhooks::redeliver_dead_letter))
+        .routes(operation!(webhooks::purge_dead_letters))
         .routes(operation!(health::health))
         .routes(operation!(stream::stream))
         .routes(operation!(artifacts::get_artifact))
@@ -81,6 +90,7 @@ fn patient() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(operation!(deploy::deploy))
         .routes(operation!(deploy::remove_decky))
+        .routes(operation!(webhooks::test_webhook))
         .routes(operation!(workers::start_worker))
         .routes(operation!(workers::start_all_workers))
 }

@@ -21,6 +21,7 @@ mod run_file;
 mod status;
 mod teardown;
 mod up;
+mod webhook;
 
 use std::{io::Write, process::ExitCode};
 
@@ -56,6 +57,11 @@ enum Verb {
     Logs(logs::Args),
     /// Who was seen
     Attackers(attackers::Args),
+    /// Where events go: signed posts to receivers of yours
+    Webhook {
+        #[command(subcommand)]
+        verb: webhook::Verb,
+    },
     /// Services that a decky can offer
     Services(render::Format),
     /// Named bundles of services
@@ -112,6 +118,7 @@ fn main() -> ExitCode {
         Verb::Reconcile(args) => reconcile::run(&cli.common, &args),
         Verb::Logs(args) => logs::run(&cli.common, &args),
         Verb::Attackers(args) => attackers::run(&cli.common, &args),
+        Verb::Webhook { verb } => webhook::run(&cli.common, &verb),
         Verb::Services(format) => catalogue::services(format),
         Verb::Archetypes(format) => catalogue::archetypes(format),
         Verb::Distros(format) => catalogue::distros(format),

@@ -15,4 +15,5 @@ pub mod stats;
 pub mod stream;
 pub mod transcripts;
 pub mod users;
+pub mod webhooks;
 pub mod workers;

@@ -14,5 +14,6 @@ mod lists;
 mod roles;
 mod stream;
 mod users;
+mod webhooks;
 mod workers;
 mod world;

@@ -32,6 +32,7 @@ fn operations() -> Vec<Operation> {
                     .replace("{name}", "nobody")
                     .replace("{decky}", "nobody")
                     .replace("{stored_as}", "2026-01-01T00-00-59Z_0123456789ab_x")
+                    .replace("{letter}", "01890000-0000-7000-8000-000000000001")
                     .replace("{sid}", "01890000"),
                 role: role.unwrap_or_else(|| panic!("{method} {path} has no role")).to_owned(),
                 has_body: operation.get("requestBody").is_some(),
