@@ -185,7 +185,10 @@ impl Decky {
             return Ok(false);
         }
         // From here on a crash does not bring it back: the next agent ends what this one began.
-        write_record(&self.paths.removing(), &self.host.clock.now())?;
+        if let Err(error) = write_record(&self.paths.removing(), &self.host.clock.now()) {
+            // A full disk must not keep anybody from removing things.
+            tracing::warn!(decky = %self.name, %error, "an interrupted removal will not be ended by the next agent");
+        }
         self.remove_containers().await?;
         let kept = removed(&self.host.base).join(&*self.output.source);
         let (from, to) = (self.paths.clone(), Paths { folder: kept });

@@ -61,12 +61,8 @@ impl Decky {
     }
 
     async fn bring_up(self: &Arc<Self>, plan: &DeckyPlan, mut there: Vec<Seen>) -> Result<(), RuntimeError> {
-        let fits = |seen: &Seen| plan.containers.iter().any(|container| is_of(seen, container, plan));
-        if !there.iter().all(fits) {
-            self.remove_containers().await?;
-            there.clear();
-        }
         let deployment = Arc::new(Deployment { plan: plan.clone(), placed_at: self.placed_at(plan) });
+        // Written down before anything is touched: a full disk leaves what runs as it is.
         let (paths, record) = (self.paths.clone(), Arc::clone(&deployment));
         let artifacts = self.host.artifacts_of(&self.name);
         blocking(move || {
@@ -75,6 +71,11 @@ impl Decky {
             write_record(&paths.deployment(), &*record)
         })
         .await?;
+        let fits = |seen: &Seen| plan.containers.iter().any(|container| is_of(seen, container, plan));
+        if !there.iter().all(fits) {
+            self.remove_containers().await?;
+            there.clear();
+        }
         self.live().deployment = Some(Arc::clone(&deployment));
         let mut made = Vec::new();
         let outcome = self.place(&deployment, &there, &mut made).await;

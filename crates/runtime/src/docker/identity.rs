@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use decnet_core::{Account, Seed};
 use decnet_fleet::DeckyPlan;
 use sha_crypt::{PasswordHasher as _, ShaCrypt};
-use yescrypt::{PasswordHasher as _, Yescrypt};
+use yescrypt::Yescrypt;
 
 use super::archive::{Content, Entry};
 

@@ -209,7 +209,7 @@ impl HostRuntime for DockerRuntime {
 
     async fn deploy(&self, plan: &DeckyPlan) -> Result<Deployed, RuntimeError> {
         loop {
-            let decky = self.shared.find_or_make(plan.name())?;
+            let decky = self.shared.find_or_make(plan.name()).map_err(|error| error.of(plan.name()))?;
             let outcome = decky.deploy(plan).await;
             self.shared.host.changed();
             if let Some(deployed) = outcome? {

@@ -224,3 +224,56 @@ async fn without_an_engine_nothing_is_known_and_the_sentence_is_one() {
     assert_eq!(decnet_runtime::engine_answers(Some(bench.folder.path().join("no.sock"))).await, None);
     assert!(decnet_runtime::engine_answers(None).await.is_some());
 }
+
+/// A small file system of its own, which can be filled. Goes with its value.
+struct SmallDisk<'a>(&'a std::path::Path);
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).output();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_a_deploy_and_nothing_that_runs() {
+    let Some(bench) = DockerBench::new() else { return };
+    let folder = bench.base();
+    std::fs::create_dir(&folder).unwrap();
+    output("mount", &["-t", "tmpfs", "-o", "size=1m,mode=700", "none", folder.to_str().unwrap()]);
+    let _disk = SmallDisk(&folder);
+    let runtime = bench.open().await;
+    let plan = bench.deploy(&runtime, "[web]\nservices=http\n").await;
+    let before = bench.front("web").unwrap();
+    // Full to the last block.
+    let filler = std::fs::File::create(folder.join("filler")).unwrap();
+    let mut block = 1 << 16;
+    while block > 0 {
+        if std::io::Write::write(&mut &filler, &vec![0; block]).is_err() {
+            block /= 2;
+        }
+    }
+    let changed = bench.plan("[web]\nservices=http,redis\n[new]\nservices=redis\n");
+    for decky in ["web", "new"] {
+        let error = runtime.deploy(bench.decky(&changed, decky)).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("No space left") && !error.is_permanent(), "{text}");
+        assert!(text.starts_with(&format!("decky {}: ", bench.full(decky))), "{text}");
+    }
+    assert_eq!(bench.front("web").unwrap(), before);
+    assert_eq!(bench.containers(), [("web".to_owned(), "running".to_owned())]);
+    // Removing is possible all the same.
+    assert!(runtime.remove(&bench.name("web")).await.unwrap());
+    assert_eq!(bench.traces().len(), 2, "network and host link: {:?}", bench.traces());
+    drop(filler);
+    std::fs::remove_file(folder.join("filler")).unwrap();
+    for decky in ["web", "new"] {
+        runtime.deploy(bench.decky(&changed, decky)).await.unwrap();
+        bench.reaches(&runtime, decky, decnet_fleet::DeckyState::Running).await;
+    }
+    assert_ne!(bench.decky(&plan, "web").plan_hash, bench.decky(&changed, "web").plan_hash);
+    for decky in ["web", "new"] {
+        runtime.remove(&bench.name(decky)).await.unwrap();
+    }
+    runtime.settle(None).await.unwrap();
+    drop(runtime);
+}
