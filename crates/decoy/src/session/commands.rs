@@ -38,6 +38,7 @@ pub(super) struct Line {
 
 /// What was typed since the last Enter.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each found out at another time")]
 struct Typing {
     text: Vec<u8>,
     begun: bool,

@@ -315,7 +315,7 @@ async fn outward<C: Client>(
     let mut bytes = vec![0; DATA_MAX];
     let (mut started, mut ended, mut exited) = (false, false, false);
     loop {
-        while let Some(Frame { tag, body }) = decoder.next()? {
+        while let Some(Frame { tag, body }) = decoder.take()? {
             let answered = match tag {
                 Tag::Started => {
                     started = true;

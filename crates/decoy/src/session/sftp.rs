@@ -129,7 +129,7 @@ mod tests {
         let bytes = [
             packet(1, &[], &[]),
             packet(3, &[b"/tmp/x"], &0x1au32.to_be_bytes()),
-            packet(6, &[b"handle", &[13; 40_000]], &[]),
+            packet(6, &[b"handle", &vec![13; 40_000]], &[]),
             packet(200, &[b"posix-rename@openssh.com", b"/tmp/x", b"/usr/bin/ls"], &[]),
             packet(13, &[b"/var/log/wtmp"], &[]),
         ]

@@ -211,7 +211,7 @@ impl Decoder {
     }
 
     /// The next whole frame.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<Frame>, FrameError> {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let Some((first, rest)) = rest.split_first_chunk::<HEAD>() else { return Ok(None) };
         let (tag, len) = head(*first, BODY_MAX)?;
@@ -246,7 +246,7 @@ mod tests {
             let mut seen = Vec::new();
             for part in bytes.chunks(cut) {
                 decoder.push(part);
-                while let Some(frame) = decoder.next().unwrap() {
+                while let Some(frame) = decoder.take().unwrap() {
                     seen.push(frame.body);
                 }
             }
@@ -257,7 +257,7 @@ mod tests {
         fn any_bytes_are_frames_or_an_error_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let mut decoder = Decoder::default();
             decoder.push(&bytes);
-            while let Ok(Some(frame)) = decoder.next() {
+            while let Ok(Some(frame)) = decoder.take() {
                 prop_assert!(frame.body.len() <= bytes.len());
             }
         }
@@ -267,6 +267,6 @@ mod tests {
     fn a_length_that_nobody_sends_is_an_error_before_anything_is_kept() {
         let mut decoder = Decoder::default();
         decoder.push(&[Tag::Output as u8, 0xff, 0xff, 0xff, 0xff]);
-        assert_eq!(decoder.next(), Err(FrameError::Long(0xffff_ffff)));
+        assert_eq!(decoder.take(), Err(FrameError::Long(0xffff_ffff)));
     }
 }

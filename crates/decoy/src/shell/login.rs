@@ -13,7 +13,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustix::{
     fs::Mode,
-    process::{Gid, Uid, ioctl_tiocsctty, setsid, umask},
+    process::{Gid, Resource, Rlimit, Uid, getrlimit, ioctl_tiocsctty, setrlimit, setsid, umask},
     thread::{
         CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set,
         clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
@@ -23,6 +23,9 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use super::{During, HANDED_MAX, INTRUDERS_RIGHTS, StageError, close_off, session_program};
+
+/// Files that a program of a login may have open unless it asks for more.
+const OPEN_FILES: u64 = 1024;
 
 /// Whom to become and what to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,6 +80,9 @@ pub(super) fn run() -> Result<ExitCode, StageError> {
     }
     give_up_rights(&plan)?;
     umask(Mode::from_raw_mode(0o022));
+    // What a login has; the engine gives its containers more.
+    let files = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(OPEN_FILES), maximum: files.maximum });
     let mut out = io::stdout();
     // A terminal that is gone ends us soon enough.
     let _ = out.write_all(plan.greeting.as_bytes());

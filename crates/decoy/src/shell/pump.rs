@@ -185,9 +185,7 @@ struct Pump {
 /// Which of the descriptors are ready.
 #[derive(Default)]
 struct Ready {
-    link_in: bool,
-    link_out: bool,
-    input: bool,
+    link: bool,
     output: bool,
     errors: bool,
 }
@@ -197,21 +195,20 @@ impl Pump {
     fn carry(&mut self) -> Result<(), StageError> {
         loop {
             let ready = self.wait()?;
-            if ready.link_in && !self.hear()? {
+            if ready.link && !self.hear()? {
                 return Ok(());
             }
             if ready.output {
-                self.read_output()?;
+                self.read_output();
             }
             if ready.errors {
                 self.read_errors();
             }
-            let to_close = self.input_ended && self.ends.input.is_some();
-            if ready.input || !self.input.is_empty() || to_close {
-                self.write_input()?;
+            if !self.input.is_empty() || (self.input_ended && self.ends.input.is_some()) {
+                self.write_input();
             }
             self.look_after_child()?;
-            if ready.link_out || !self.out.is_empty() {
+            if !self.out.is_empty() {
                 match self.send() {
                     Ok(()) => {}
                     // The front is gone.
@@ -249,10 +246,10 @@ impl Pump {
         let mut states = fds.iter().skip(1).map(PollFd::revents);
         let link = states.next().unwrap_or_else(PollFlags::empty);
         let mut of = |end: &Option<_>| end.is_some() && states.next().is_some_and(|state| !state.is_empty());
+        // Its turn in the list; whether it takes anything is found out by writing.
+        of(&ends[0]);
         Ok(Ready {
-            link_in: link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
-            link_out: link.contains(PollFlags::OUT),
-            input: of(&ends[0]),
+            link: link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
             output: of(&ends[1]),
             errors: of(&ends[2]),
         })
@@ -267,7 +264,7 @@ impl Pump {
             Err(error) if again(&error) => {}
             Err(_) => return Ok(false),
         }
-        while let Some(frame) = self.decoder.next().map_err(|error| StageError::Other(error.to_string()))? {
+        while let Some(frame) = self.decoder.take().map_err(|error| StageError::Other(error.to_string()))? {
             self.obey(&frame);
         }
         Ok(true)
@@ -298,7 +295,7 @@ impl Pump {
     }
 
     /// Gives the program what the client sent, and tells the front what has reached a terminal.
-    fn write_input(&mut self) -> Result<(), StageError> {
+    fn write_input(&mut self) {
         if self.ends.terminal.is_some() && !self.input.is_empty() {
             // What was shown before these keys goes before them, so that the front sees things in their order.
             while self.out.len() < 2 * HELD_MAX
@@ -326,7 +323,7 @@ impl Pump {
                         frame::push(&mut self.out, Tag::Typed, &[&[echo.byte()], &typed]);
                     }
                 }
-                Err(error) if again(&error) => return Ok(()),
+                Err(error) if again(&error) => return,
                 Err(_) => {
                     // Nobody reads it any more.
                     self.ends.input = None;
@@ -336,17 +333,15 @@ impl Pump {
         if self.input_ended {
             self.ends.input = None;
         }
-        Ok(())
     }
 
-    fn read_output(&mut self) -> Result<(), StageError> {
+    fn read_output(&mut self) {
         if let Some(end) = &mut self.ends.output
             && read(end, &mut self.out, Tag::Output) == Outcome::Ended
         {
             self.ends.output = None;
         }
         self.note_end();
-        Ok(())
     }
 
     fn read_errors(&mut self) {

@@ -72,7 +72,7 @@ pub(super) fn run() -> Result<ExitCode, StageError> {
     let start = read_start(&mut link)?;
     link.set_read_timeout(None).during("cannot use the link")?;
     match prepare(&mark, &start) {
-        Ok((session, pty)) => go_on(link, &mark, session, pty),
+        Ok((session, pty)) => go_on(link, &mark, &session, pty),
         Err(why) => {
             let mut bytes = Vec::new();
             frame::push(&mut bytes, Tag::Refused, &[why.as_bytes()]);
@@ -210,24 +210,21 @@ pub(super) fn resize(terminal: &OwnedFd, window: Window) -> io::Result<()> {
 fn go_on(
     link: UnixStream,
     mark: &SessionMark,
-    session: Session,
+    session: &Session,
     pty: Option<Pty>,
 ) -> Result<ExitCode, StageError> {
     let line = pty.as_ref().map_or("notty", |pty| pty.line.as_str());
     let mut next = Command::new(MYSELF);
     next.arg0(format!("{}: {}@{line}", session_program(), mark.user));
-    next.stdin(Stdio::from(OwnedFd::from(link))).stderr(Stdio::from(hand_over(&session)?));
+    next.stdin(Stdio::from(OwnedFd::from(link))).stderr(Stdio::from(hand_over(session)?));
     // Our own input is the link too; the client must see its end when the next stage ends.
     rustix::stdio::dup2_stdin(null()?).during("cannot let go of the link")?;
-    let kept = match pty {
-        Some(Pty { master, slave, .. }) => {
-            next.stdout(Stdio::from(master));
-            Some(slave)
-        }
-        None => {
-            next.stdout(Stdio::from(null()?));
-            None
-        }
+    let kept = if let Some(Pty { master, slave, .. }) = pty {
+        next.stdout(Stdio::from(master));
+        Some(slave)
+    } else {
+        next.stdout(Stdio::from(null()?));
+        None
     };
     if session.books {
         // Nothing may hang up the terminal before the next stage has opened its other side; it inherits no copy.
