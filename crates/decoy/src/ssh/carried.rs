@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    handler::Link,
+    party::Link,
     shown::{Shown, name},
 };
 use crate::{
@@ -62,11 +62,17 @@ struct Running {
     /// What of it this channel holds.
     held: Arc<AtomicUsize>,
     closed: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Carried {
     pub(super) fn new(sid: String) -> Self {
         Self { sid, terminal: None, env: Vec::new(), running: None }
+    }
+
+    /// Whether the session is over and its channel closed from our side, which russh tells nobody.
+    pub(super) fn ended(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.ended.load(Ordering::Relaxed))
     }
 
     pub(super) fn runs(&self) -> bool {
@@ -108,6 +114,8 @@ impl Carried {
         let session =
             Session { conn: conn.clone(), shells: shells.clone(), mark, start, client, acts: received };
         let (sid, gone) = (self.sid.clone(), link.clone());
+        let ended = Arc::new(AtomicBool::new(false));
+        let over = ended.clone();
         link.sessions.spawn(async move {
             if let Err(error) = session.carry(&gone.gone).await {
                 let report = conn.report("shell_error").severity(Severity::Warning).field("sid", sid);
@@ -117,9 +125,10 @@ impl Carried {
                     gone.dead.cancel();
                 }
             }
+            over.store(true, Ordering::Relaxed);
         });
         let room = shells.room.clone();
-        self.running = Some(Running { acts, room, held: Arc::default(), closed });
+        self.running = Some(Running { acts, room, held: Arc::default(), closed, ended });
         runs
     }
 

@@ -5,10 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -18,14 +15,13 @@ use decnet_logline::Secret;
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodSet, Pty, Sig,
     keys::HashAlg,
-    server::{Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session},
+    server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session},
 };
-use tokio::sync::{Notify, SetOnce};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     auth::{Offer, Rules, Ruling, Tries},
     carried::{Ask, Carried},
+    party::{Failure, Link, Party},
 };
 use crate::{
     connection::Connection,
@@ -48,42 +44,6 @@ const WINDOW: u32 = 2 << 20;
 const WINDOW_FULL: u32 = 2;
 /// What the shell of such an account says.
 const NOLOGIN: &str = "This account is currently not available.";
-
-/// What russh ends a session with.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    Russh(#[from] russh::Error),
-    #[error("too many channel requests")]
-    Flood,
-    #[error("more input than is read")]
-    Unread,
-}
-
-/// What a conversation and its owner share.
-#[derive(Default)]
-pub(super) struct Link {
-    /// To tell the client something out of turn.
-    pub(super) handle: SetOnce<Handle>,
-    pub(super) logged_in: AtomicBool,
-    pub(super) login: Notify,
-    /// Sessions in the shell container.
-    pub(super) sessions: TaskTracker,
-    /// The client is gone.
-    pub(super) gone: CancellationToken,
-    /// The shell container is: the connection ends without a word.
-    pub(super) dead: CancellationToken,
-}
-
-/// What a conversation is given.
-pub(super) struct Party {
-    pub(super) conn: Arc<Connection>,
-    pub(super) rules: Arc<Rules>,
-    pub(super) methods: MethodSet,
-    pub(super) shells: Option<Arc<Shells>>,
-    pub(super) ids: Arc<dyn IdSource>,
-    pub(super) link: Arc<Link>,
-}
 
 pub(super) struct Conversation {
     conn: Arc<Connection>,
@@ -283,6 +243,7 @@ impl Handler for Conversation {
         _session: &mut Session,
     ) -> Result<(), Failure> {
         self.count()?;
+        self.sessions.retain(|_, session| !session.ended());
         if self.sessions.len() >= SESSIONS_MAX {
             reply.reject(ChannelOpenFailure::ConnectFailed).await;
             return Ok(());

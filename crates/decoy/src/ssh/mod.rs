@@ -11,6 +11,7 @@ mod handler;
 mod hassh;
 mod hostkeys;
 mod ident;
+mod party;
 mod release;
 mod shown;
 
@@ -32,8 +33,9 @@ use tokio::{
 use self::{
     auth::Rules,
     front::Front,
-    handler::{Conversation, Failure, Link, Party},
+    handler::Conversation,
     ident::Exchange,
+    party::{Failure, Link, Party},
     release::Server,
 };
 use crate::{

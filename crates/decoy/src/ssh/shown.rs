@@ -9,7 +9,7 @@ use std::sync::{
 use russh::{ChannelId, Sig, server::Handle};
 use tokio::sync::oneshot;
 
-use super::handler::Link;
+use super::party::Link;
 use crate::{
     session::{Client, Gone},
     shell::frame::Exit,

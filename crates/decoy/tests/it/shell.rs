@@ -264,6 +264,41 @@ fn a_command_has_its_own_output_status_and_place() {
 }
 
 #[test]
+fn one_connection_carries_any_number_of_sessions_but_ten_at_a_time() {
+    let Some(stage) = Stage::set() else { return };
+    let socket = format!("-oControlPath={}", stage.folder.path().join("control").display());
+    let mut words = stage.client("ssh", LOGIN);
+    words.extend([socket.clone(), "-M".into(), "-N".into(), format!("{LOGIN}@127.0.0.1")]);
+    let mut master = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !stage.folder.path().join("control").exists() {
+        assert!(Instant::now() < deadline, "the client does not log in: {:?}", master.try_wait());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let call = |command: &str| {
+        Command::new("ssh")
+            .args(["-F", "/dev/null", &socket, "127.0.0.1", command])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    for n in 0..14 {
+        assert_eq!(text(&call(&format!("echo {n}")).stdout), format!("{n}\n"));
+    }
+    let outputs: Vec<_> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..11).map(|_| scope.spawn(|| call("sleep 3; echo done"))).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    let served = outputs.iter().filter(|output| output.stdout == b"done\n").count();
+    assert_eq!(served, 10, "{outputs:?}");
+    let _ = master.kill();
+    let _ = master.wait();
+    let ids: std::collections::BTreeSet<_> =
+        stage.of("exec").iter().map(|record| field(record, "conn_id").to_owned()).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+}
+
+#[test]
 fn root_in_the_shell_finds_nothing_of_ours() {
     let Some(stage) = Stage::set() else { return };
     let output = stage.ssh(
