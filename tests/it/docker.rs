@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::ground::{Ground, find, names};
 
 /// Three machines of three makes.
-const ZOO: &str = "[web]\nservices = http, redis\n[desk]\nservices = http\nnmap_os = windows\n[switch]\nservices = http\nnmap_os = cisco\n";
+const ZOO: &str = "[web~]\nservices = http, redis\n[desk~]\nservices = http\nnmap_os = windows\n[switch~]\nservices = http\nnmap_os = cisco\n";
 /// Between two passes of the reconciler: seconds, as its default is.
 const INTERVAL: Duration = Duration::from_secs(30);
 
@@ -107,10 +107,12 @@ async fn state_of(api: &Api, decky: &str) -> Result<String> {
 async fn accidents_are_told_of_truly_and_once() -> Result<()> {
     let Some(ground) = Ground::find()? else { return Ok(()) };
     let stack = ground.stack(&[]).await?;
-    ground.deploy(&stack, "[a]\nservices = redis\n[b]\nservices = redis\n").await?;
+    ground.deploy(&stack, "[first~]\nservices = redis\n[second~]\nservices = redis\n").await?;
     let api = Api::first_login(&stack.api(), stack.folder()).await?;
     let mut events = api.stream().await?;
     decnet_tests::api::until(&mut events, Duration::from_secs(5), |e| e.event == "snapshot").await?;
+    let (a, b) = (ground.named("first"), ground.named("second"));
+    let (a, b) = (a.as_str(), b.as_str());
     let front = |decky: &str| -> Result<String> {
         let containers = ground.engine.containers_of(stack.folder())?;
         let front = containers.iter().find(|c| c.label("decnet.fleet.decky") == Some(decky));
@@ -124,28 +126,28 @@ async fn accidents_are_told_of_truly_and_once() -> Result<()> {
         })
         .await
     };
-    becomes("a", &["running"]).await?;
-    becomes("b", &["running"]).await?;
+    becomes(a, &["running"]).await?;
+    becomes(b, &["running"]).await?;
     told(&mut events, "");
-    ground.engine.stop(&front("a")?)?;
-    becomes("a", &["failed", "degraded"]).await?;
-    ground.engine.start(&front("a")?)?;
-    becomes("a", &["running"]).await?;
-    ground.engine.remove(&front("b")?)?;
-    becomes("b", &["failed", "degraded", "torn_down"]).await?;
-    becomes("a", &["running"]).await?;
+    ground.engine.stop(&front(a)?)?;
+    becomes(a, &["failed", "degraded"]).await?;
+    ground.engine.start(&front(a)?)?;
+    becomes(a, &["running"]).await?;
+    ground.engine.remove(&front(b)?)?;
+    becomes(b, &["failed", "degraded", "torn_down"]).await?;
+    becomes(a, &["running"]).await?;
     let mut transitions = Vec::new();
     // The stream may be behind the table by a moment.
     eventually("the transition of b on the stream", Duration::from_secs(5), || {
-        transitions.extend(told(&mut events, "b"));
+        transitions.extend(told(&mut events, b));
         let done = !transitions.is_empty();
         async move { Ok(done.then_some(())) }
     })
     .await?;
     ensure!(transitions.windows(2).all(|pair| pair[0] != pair[1]), "told twice: {transitions:?}");
     // Nobody else was disturbed, and a new deploy mends it.
-    ground.deploy(&stack, "[a]\nservices = redis\n[b]\nservices = redis\n").await?;
-    becomes("b", &["running"]).await?;
+    ground.deploy(&stack, "[first~]\nservices = redis\n[second~]\nservices = redis\n").await?;
+    becomes(b, &["running"]).await?;
     let folder = stack.folder().to_owned();
     stack.stop().await?;
     ground.ensure_nothing_left(&folder)
@@ -155,15 +157,14 @@ async fn accidents_are_told_of_truly_and_once() -> Result<()> {
 async fn two_fleets_on_one_host_do_not_touch_each_other() -> Result<()> {
     let (Some(one), Some(two)) = (Ground::find()?, Ground::find()?) else { return Ok(()) };
     let (first, second) = (one.stack(&[]).await?, two.stack(&[]).await?);
-    // The same names on both: a plan is a fleet's own affair.
-    let deckies = "[web]\nservices = http\n[cache]\nservices = redis\n";
+    let deckies = "[web~]\nservices = http\n[cache~]\nservices = redis\n";
     let (targets, others) = tokio::try_join!(one.deploy(&first, deckies), two.deploy(&second, deckies))?;
     let ids = |ground: &Ground, stack: &Stack| -> Result<BTreeSet<String>> {
         Ok(ground.engine.containers_of(stack.folder())?.into_iter().map(|c| c.id).collect())
     };
     let (mine, theirs) = (ids(&one, &first)?, ids(&two, &second)?);
     ensure!(mine.len() == 2 && theirs.len() == 2 && mine.is_disjoint(&theirs), "{mine:?} {theirs:?}");
-    first.run(&["teardown", "--id", "web"]).await?;
+    first.run(&["teardown", "--id", &one.named("web")]).await?;
     ensure!(ids(&one, &first)?.len() == 1 && ids(&two, &second)? == theirs, "a teardown reached over");
     first.run(&["teardown", "--all"]).await?;
     one.ensure_nothing_left(first.folder())?;

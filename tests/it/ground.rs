@@ -32,8 +32,14 @@ impl Ground {
         Stack::on_lan(&self.engine, &self.lan, self.images.path(), env).await
     }
 
-    /// Deploys these sections on the LAN.
+    /// A decky's name in this suite: names of containers are the engine's, and suites run side by side.
+    pub(crate) fn named(&self, name: &str) -> String {
+        format!("{name}-{}", self.lan.bridge)
+    }
+
+    /// Deploys these sections on the LAN; `[web~]` becomes the decky [`Self::named`] `web`.
     pub(crate) async fn deploy(&self, stack: &Stack, deckies: &str) -> Result<Vec<Target>> {
+        let deckies = deckies.replace('~', &self.named(""));
         stack.deploy(&format!("{}\n{deckies}", self.lan.general())).await.map_err(|error| {
             let log: Vec<_> = stack.log().lines().rev().take(60).map(str::to_owned).collect();
             error.context(format!(
@@ -70,7 +76,8 @@ fn links_above(parent: &str) -> Result<Vec<String>> {
 }
 
 pub(crate) fn find<'a>(targets: &'a [Target], name: &str) -> Result<&'a Target> {
-    targets.iter().find(|target| target.name == name).with_context(|| format!("no decky {name}"))
+    let is = |target: &&Target| target.name.split('-').next() == Some(name);
+    targets.iter().find(is).with_context(|| format!("no decky {name}"))
 }
 
 /// The account that was planted first.

