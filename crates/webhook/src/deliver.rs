@@ -26,8 +26,9 @@ use crate::{
 const FETCH_WAIT: Duration = Duration::from_secs(2);
 /// Pause after a failure of broker or database, which are not the receiver's fault.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often the consumer is looked after while nothing else says so.
+/// How often the consumer is looked after while nothing else says so, and while events wait: an operator wants to know how many.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
+const LOOK_AT_QUEUE: Duration = Duration::from_secs(5);
 
 /// What the supervisor tells a task.
 pub(crate) struct Order {
@@ -123,7 +124,7 @@ impl Task {
 
     /// Brings the consumer to the subscription's wishes and reads where it stands.
     async fn look_after_consumer(&mut self) -> Result<(), decnet_bus::ProvisionError> {
-        let every = self.around.pace.of(LOOK_EVERY);
+        let every = self.around.pace.of(if self.health.is_behind() { LOOK_AT_QUEUE } else { LOOK_EVERY });
         if self.looked.is_some_and(|at| at.elapsed() < every) {
             return Ok(());
         }

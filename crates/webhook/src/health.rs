@@ -126,6 +126,11 @@ impl Health {
         }
     }
 
+    /// Whether events wait, or will soon.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.row.waiting > 0 || self.row.last_error.is_some()
+    }
+
     /// The last position that was seen, from which a consumer that was lost is made anew.
     pub(crate) const fn settled(&self) -> Option<u64> {
         self.row.settled
