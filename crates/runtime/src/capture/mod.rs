@@ -7,13 +7,14 @@
 //! ```
 //!
 //! The kernel reports from outside (fanotify), so nothing in the container can see, feed or stop the watch. A report holds
-//! the file open: its content is had even if it was deleted at once. Each container has a group and a thread of its own, so
+//! the file open: its content is had even if it was deleted at once. Each container has a group and threads of its own, so
 //! that a flood in one loses nothing of another's; who raises more than 120 of them raises `fs.fanotify.max_user_groups`.
 //!
 //! What is ours is told by where it was written from: our placements come through a mount of the engine's, which no process
 //! in the container has; and by the program, which is the shell server's own. What it does not do: look at content, or see
 //! what is renamed without being written.
 
+mod keep;
 mod mounts;
 pub(crate) mod process;
 pub(crate) mod session;

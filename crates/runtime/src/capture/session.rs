@@ -1,6 +1,6 @@
 //! Whose session a process belongs to.
 //!
-//! A session's own process runs our program (the very file that the container's process 1 runs) and carries a
+//! A session's own process is a child of the container's process 1, runs the very file that this one runs, and carries a
 //! [`SessionMark`] in its environment; nobody in the container can start that file again, as it is deleted from its disk
 //! and out of reach in `/proc`. Everything else that a process says of itself counts only if it names a session that
 //! such a process has shown.
@@ -22,6 +22,8 @@ const MAX_DEPTH: usize = 64;
 const MOST_SESSIONS: usize = 256;
 /// How long a look at the live sessions counts.
 const FRESH: Duration = Duration::from_millis(50);
+/// A session that was seen so long ago may be the one that did what is looked at now: one command over SSH leaves as it ends.
+const RECENT: Duration = Duration::from_secs(5);
 /// Longest account name that is told.
 const MAX_USER: usize = 256;
 
@@ -86,13 +88,12 @@ impl Session {
 /// The sessions of one container.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    /// Process 1 of the container.
+    /// Process 1 of the container. What it runs is asked each time: just after its start it is the engine's helper still.
     init: u32,
-    /// The program that it runs.
-    program: FileId,
     /// Its namespace.
     pids: FileId,
-    known: VecDeque<Session>,
+    /// Every session that was shown, with the time when it last was.
+    known: VecDeque<(Session, Instant)>,
     live: Vec<Session>,
     looked: Option<Instant>,
 }
@@ -102,7 +103,6 @@ impl Sessions {
     pub(crate) fn of(init: u32) -> Option<Self> {
         Some(Self {
             init,
-            program: process::program(init)?,
             pids: process::namespace(init, "pid")?,
             known: VecDeque::new(),
             live: Vec::new(),
@@ -117,7 +117,7 @@ impl Sessions {
 
     /// Whether it still runs.
     pub(crate) fn is_there(&self) -> bool {
-        self.is_ours(self.init) && process::namespace(self.init, "pid") == Some(self.pids)
+        process::namespace(self.init, "pid") == Some(self.pids)
     }
 
     /// The container's namespace of processes.
@@ -127,7 +127,7 @@ impl Sessions {
 
     /// Whether `pid` runs our own program.
     pub(crate) fn is_ours(&self, pid: u32) -> bool {
-        process::program(pid) == Some(self.program)
+        process::program(self.init).is_some_and(|ours| process::program(pid) == Some(ours))
     }
 
     /// The session whose own process `pid` is.
@@ -135,19 +135,26 @@ impl Sessions {
         if !self.is_ours(pid) {
             return None;
         }
+        // A child of process 1. A child of such a one is the same program with the same environment, too, until it has
+        // started its own.
+        let numbers = process::numbers(pid)?;
+        if numbers.parent != self.init {
+            return None;
+        }
         let mark = serde_json::from_slice(&process::variable(pid, SESSION_VARIABLE)?).ok()?;
-        // Asked again, as the number may have become another's between the two questions.
-        let inner_pid = process::numbers(pid)?.inner;
+        // Asked again, as the number may have become another's between the questions.
         if !self.is_ours(pid) {
             return None;
         }
-        let session = Session { mark, inner_pid };
+        let session = Session { mark, inner_pid: numbers.inner };
         self.remember(&session);
         Some(session)
     }
 
     fn remember(&mut self, session: &Session) {
-        if self.known.contains(session) {
+        let now = Instant::now();
+        if let Some((_, seen)) = self.known.iter_mut().find(|(known, _)| known == session) {
+            *seen = now;
             return;
         }
         // The list of the live ones is older than this one.
@@ -155,7 +162,7 @@ impl Sessions {
         if self.known.len() >= MOST_SESSIONS {
             self.known.pop_front();
         }
-        self.known.push_back(session.clone());
+        self.known.push_back((session.clone(), now));
     }
 
     /// The session that a living process descends from, itself included.
@@ -192,19 +199,31 @@ impl Sessions {
         self.live();
         let told = process::variable(pid, "SSH_CONNECTION").and_then(|told| peer(&told));
         let named = told.and_then(|(ip, port)| {
-            let mut known = self.known.iter().rev();
+            let mut known = self.known.iter().rev().map(|(session, _)| session);
             known.find(|session| session.mark.src_ip == ip && session.mark.src_port == port)
         });
         if let Some(session) = named {
             return Culprit { session: Some(session.clone()), attribution: Attribution::Environment };
         }
+        // What lives and descends from no session was left by one; if not all of them are still there, by one of many.
+        if self.known.iter().any(|(session, _)| !self.live.contains(session)) {
+            return Culprit { session: None, attribution: Attribution::Unknown };
+        }
         self.only()
     }
 
-    /// Whose something must be if nothing is known of who did it.
+    /// Whose something must be if nothing is known of who did it: the only session of the last seconds.
     pub(crate) fn only(&mut self) -> Culprit {
-        match self.live() {
-            [session] => Culprit { session: Some(session.clone()), attribution: Attribution::SoleSession },
+        self.live();
+        let ended = self
+            .known
+            .iter()
+            .filter(|(session, seen)| seen.elapsed() < RECENT && !self.live.contains(session));
+        let mut candidates = self.live.iter().chain(ended.map(|(session, _)| session));
+        match (candidates.next(), candidates.next()) {
+            (Some(session), None) => {
+                Culprit { session: Some(session.clone()), attribution: Attribution::SoleSession }
+            }
             _ => Culprit { session: None, attribution: Attribution::Unknown },
         }
     }

@@ -12,32 +12,30 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::{OsStrExt, OsStringExt},
     },
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, mpsc::SyncSender},
     thread,
-    time::{Duration, Instant},
 };
 
-use decnet_core::{Clock, DeckyName};
-use decnet_logline::Event;
+use decnet_core::DeckyName;
 use nix::{
     errno::Errno,
     fcntl::AT_FDCWD,
     sys::fanotify::{EventFFlags, Fanotify, FanotifyEvent, InitFlags, MarkFlags, MaskFlags},
 };
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
     fs::{AtFlags, StatxFlags, statx},
     process::{Pid, PidfdFlags, pidfd_open, setpriority_process},
 };
 
 use super::{
     CaptureError, CaptureOptions, Lines,
+    keep::{self, Item},
     mounts::{self, Mark},
     process,
     session::{Attribution, Culprit, Sessions},
-    store::{Kept, Skip, Store},
-    tell::{self, Found, Writer},
+    tell::Writer,
 };
 
 /// Of the reading thread, which runs for as long as its container.
@@ -46,21 +44,6 @@ const STACK: usize = 512 * 1024;
 const PRIORITY: i32 = -10;
 /// Programs started that are remembered.
 const MOST_STARTED: usize = 4096;
-/// Contents remembered as kept.
-const MOST_KEPT: usize = 4096;
-const MINUTE: Duration = Duration::from_mins(1);
-/// What the system's own programs keep on a login; not an intruder's doing.
-const BOOKKEEPING: [&str; 8] = [
-    "/run/utmp",
-    "/var/run/utmp",
-    "/var/log/wtmp",
-    "/var/log/btmp",
-    "/var/log/lastlog",
-    "/var/log/faillog",
-    "/run/sudo/",
-    "/run/motd.dynamic",
-];
-
 /// A running watch. Ends when it is dropped, or with its container.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -107,23 +90,14 @@ impl Watch {
         }
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| failed("eventfd")(errno.into()))?;
         let stop = Arc::new(stop);
-        let folder = options.artifacts.join(decky.as_str()).join("ssh");
-        let store = Store::open(folder, options.limits, options.clock.now())
-            .map_err(failed("making its folder of artifacts"))?;
+        let keeper = keep::start(decky, lines, options).map_err(failed("making its folder of artifacts"))?;
         let reader = Reader {
             decky: decky.clone(),
-            clock: Arc::clone(&options.clock),
-            lines,
-            per_minute: options.limits.files_per_minute,
-            store,
+            keeper,
             mounts: mounts.ids,
             init: pid,
             sessions,
             started: HashMap::new(),
-            kept: HashMap::new(),
-            minute: None,
-            files: 0,
-            unreported: 0,
         };
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -159,20 +133,12 @@ struct Started {
 
 struct Reader {
     decky: DeckyName,
-    clock: Arc<dyn Clock>,
-    lines: Lines,
-    per_minute: u32,
-    store: Store,
+    keeper: SyncSender<Item>,
     /// Ids of the container's mounts.
     mounts: HashSet<u64>,
     init: u32,
     sessions: Sessions,
     started: HashMap<i32, Started>,
-    /// Names of what was kept, by session and content.
-    kept: HashMap<(Option<String>, String), String>,
-    minute: Option<Instant>,
-    files: u32,
-    unreported: u64,
 }
 
 impl Reader {
@@ -180,7 +146,7 @@ impl Reader {
         // Without the right to it, it reads as fast as others do.
         let _ = setpriority_process(None, PRIORITY);
         loop {
-            let ended = match self.wait(group.as_fd(), stop.as_fd(), init.as_fd()) {
+            let ended = match Self::wait(group.as_fd(), stop.as_fd(), init.as_fd()) {
                 Ok(ended) => ended,
                 Err(error) => {
                     tracing::error!(decky = %self.decky, %error, "files that intruders leave are no longer watched");
@@ -193,15 +159,14 @@ impl Reader {
                     Ok(events) => events.iter().for_each(|event| self.handle(event)),
                     Err(Errno::EAGAIN) => break,
                     Err(Errno::EINTR) => {}
-                    // One event's file could not be opened (descriptors ran out): it is lost, the others are not.
+                    // One report's file could not be opened (descriptors ran out): it is lost, the others are not.
                     Err(errno) => {
-                        self.skip_unseen("unreadable", Some(1));
+                        self.unseen("unreadable");
                         tracing::warn!(decky = %self.decky, %errno, "a captured file could not be opened");
                         break;
                     }
                 }
             }
-            self.end_minute(ended);
             if ended {
                 return;
             }
@@ -209,16 +174,9 @@ impl Reader {
     }
 
     /// Waits for something to do. True if it is the last.
-    fn wait(&self, group: BorrowedFd<'_>, stop: BorrowedFd<'_>, init: BorrowedFd<'_>) -> io::Result<bool> {
+    fn wait(group: BorrowedFd<'_>, stop: BorrowedFd<'_>, init: BorrowedFd<'_>) -> io::Result<bool> {
         let mut fds = [group, stop, init].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        let rest = self.minute.filter(|_| self.unreported > 0).map(|start| {
-            let rest = (start + MINUTE).saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            Timespec {
-                tv_sec: i64::try_from(rest.as_secs()).unwrap_or(60),
-                tv_nsec: rest.subsec_nanos().into(),
-            }
-        });
-        match poll(&mut fds, rest.as_ref()) {
+        match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -228,7 +186,7 @@ impl Reader {
     fn handle(&mut self, event: &FanotifyEvent) {
         let mask = event.mask();
         if mask.contains(MaskFlags::FAN_Q_OVERFLOW) {
-            self.skip_unseen("overflow", None);
+            self.unseen("overflow");
         }
         let Some(fd) = event.fd() else { return };
         if mask.contains(MaskFlags::FAN_OPEN_EXEC) {
@@ -260,34 +218,7 @@ impl Reader {
     fn closed(&mut self, fd: BorrowedFd<'_>, pid: i32) {
         let Some((writer, culprit)) = self.writer(fd, pid) else { return };
         let (Some((path, deleted)), Ok(owned)) = (path_of(fd), fd.try_clone_to_owned()) else { return };
-        let file = File::from(owned);
-        let Ok(meta) = file.metadata() else { return };
-        let bookkeeping = |path: &Path| {
-            BOOKKEEPING.iter().any(|known| path.as_os_str().as_bytes().starts_with(known.as_bytes()))
-        };
-        if !meta.is_file() || bookkeeping(&path) {
-            return;
-        }
-        if !self.may_report() {
-            self.unreported += 1;
-            return;
-        }
-        let now = self.clock.now();
-        let session = culprit.session.as_ref().map(|session| session.mark.sid.clone());
-        let kept = self
-            .store
-            .keep(&file, &path, now, |sha256| self.kept.get(&(session.clone(), sha256.to_owned())).cloned());
-        if let Ok(Kept { stored_as: Some(name), sha256, .. }) = &kept {
-            if self.kept.len() >= MOST_KEPT {
-                self.kept.clear();
-            }
-            self.kept.insert((session, sha256.clone()), name.clone());
-        }
-        if let Err(Skip::Failed(error)) = &kept {
-            tracing::warn!(decky = %self.decky, %error, "a captured file could not be copied");
-        }
-        let found = Found { path: &path, deleted, meta: &meta, writer: &writer, culprit: &culprit };
-        self.write(tell::event(&found, &kept));
+        self.hand_on(Item::Closed { file: File::from(owned), path, deleted, writer, culprit });
     }
 
     /// Who wrote; `None` if we did.
@@ -336,34 +267,16 @@ impl Reader {
         self.mounts.contains(&stat.stx_mnt_id)
     }
 
-    fn may_report(&mut self) -> bool {
-        self.end_minute(false);
-        self.minute.get_or_insert_with(Instant::now);
-        self.files = self.files.saturating_add(1);
-        self.files <= self.per_minute
-    }
-
-    /// Tells how many files went unreported in the minute that ended.
-    fn end_minute(&mut self, now: bool) {
-        if !now && self.minute.is_none_or(|start| start.elapsed() < MINUTE) {
-            return;
-        }
-        self.minute = None;
-        self.files = 0;
-        let count = std::mem::take(&mut self.unreported);
-        if count > 0 {
-            self.skip_unseen("rate", Some(count));
-        }
-    }
-
     /// A line about files that were not looked at.
-    fn skip_unseen(&mut self, reason: &str, count: Option<u64>) {
+    fn unseen(&mut self, reason: &'static str) {
         let culprit = self.sessions.only();
-        self.write(tell::unseen(reason, count, &culprit));
+        self.hand_on(Item::Unseen { reason, culprit });
     }
 
-    fn write(&self, event: Event) {
-        (self.lines)(event.into_record(self.clock.now(), self.decky.as_str()));
+    fn hand_on(&self, item: Item) {
+        if self.keeper.send(item).is_err() {
+            tracing::error!(decky = %self.decky, "a file that an intruder left is lost: its keeper has failed");
+        }
     }
 }
 

@@ -65,7 +65,7 @@ fn a_session_leaves_files_that_are_kept_under_its_name() {
     ground.shell.session(
         &mark,
         "echo hello > /tmp/a; /bin/busybox cp /tmp/a /dev/shm/b
-         echo gone > /root/g; /bin/busybox rm /root/g
+         exec 3> /root/g; echo gone >&3; /bin/busybox rm /root/g; exec 3>&-
          : > /tmp/empty
          /bin/busybox mkdir -p /var/www /etc/cron.d; echo x > /etc/cron.d/job
          /bin/busybox dd if=/dev/zero of=/tmp/big bs=1M count=51 2>/dev/null
@@ -189,7 +189,7 @@ fn what_runs_on_is_told_by_its_environment_and_else_by_who_is_there() {
          leave /tmp/left '203.0.113.10 40010 192.0.2.1 22'
          leave /tmp/lied '203.0.113.77 40077 192.0.2.1 22'
          /bin/busybox setsid /bin/busybox sh -c \"$wait; echo 5 > /tmp/seen; /bin/busybox sleep 0.3\" &
-         echo 4 > /tmp/two",
+         echo 4 > /tmp/two; /bin/busybox sleep 0.3",
     );
     assert_eq!(field(&ground.about("/tmp/two"), "conn_id"), "conn-s2");
     until("the session is over", || {
@@ -200,9 +200,13 @@ fn what_runs_on_is_told_by_its_environment_and_else_by_who_is_there() {
     let left = ground.about("/tmp/left");
     assert_eq!((field(&left, "attribution"), field(&left, "sid")), ("environment", "s2"));
     let lied = ground.about("/tmp/lied");
-    assert_ne!(field(&lied, "src_ip"), "203.0.113.77");
-    assert_eq!((field(&lied, "attribution"), field(&lied, "sid")), ("sole-session", "s1"));
-    assert_eq!(field(&ground.about("/tmp/seen"), "sid"), "s2");
+    assert_eq!((field(&lied, "attribution"), field(&lied, "src_ip")), ("unknown", ""));
+    // Seen at its start, unless this machine was too busy; then nobody else is blamed for it.
+    let seen = ground.about("/tmp/seen");
+    assert!(
+        matches!((field(&seen, "attribution"), field(&seen, "sid")), ("pid-chain", "s2") | ("unknown", "")),
+        "{seen:?}"
+    );
     ground.shell.exec("echo end > /jobs/end1");
 }
 
@@ -234,7 +238,7 @@ fn a_watch_ends_with_its_container() {
     let Some(ground) = Ground::new(CaptureLimits::default()) else { return };
     // The same process again is the same watch.
     ground.capture.watch(ground.shell.pid, &ground.decky, ground.lines.sink()).unwrap();
-    assert_eq!(ground.capture.watched(), [ground.decky.clone()]);
+    assert_eq!(ground.capture.watched(), std::slice::from_ref(&ground.decky));
     ground.shell.session(&mark("s1", 9), "echo last > /tmp/last");
     ground.about("/tmp/last");
     let pid = ground.shell.pid;

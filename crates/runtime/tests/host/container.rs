@@ -6,8 +6,8 @@ use std::{
     io::Write,
     net::IpAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::OnceLock,
+    process::Command,
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use decnet_core::shell::SessionMark;
@@ -28,10 +28,21 @@ while :; do
 done
 "#;
 
-/// The image of these tests: the same name and content in every run, so that it is there once.
-fn image() -> &'static str {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
+/// An image of this test's own. It goes with the last container that is made from it.
+struct Image(String);
+
+impl Image {
+    fn of_this_run() -> Arc<Self> {
+        static IMAGE: Mutex<Weak<Image>> = Mutex::new(Weak::new());
+        let mut shared = IMAGE.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let image = Arc::new(Self::import());
+            *shared = Arc::downgrade(&image);
+            image
+        })
+    }
+
+    fn import() -> Self {
         let tree = tempfile::tempdir().unwrap();
         for folder in ["bin", "sbin", "tmp", "root", "etc", "dev", "proc", "sys", "jobs", "var/log", "run"] {
             fs::create_dir_all(tree.path().join(folder)).unwrap();
@@ -40,17 +51,19 @@ fn image() -> &'static str {
         for copy in ["bin/busybox", "sbin/busybox2"] {
             fs::copy(&busybox, tree.path().join(copy)).unwrap();
         }
-        let name = "decnet-host-test:1".to_owned();
-        let tar = Command::new("tar")
-            .args(["-C", &tree.path().display().to_string(), "-c", "."])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let imported =
-            Command::new("docker").args(["import", "-", &name]).stdin(tar.stdout.unwrap()).output().unwrap();
-        assert!(imported.status.success(), "{imported:?}");
-        name
-    })
+        let archive = tempfile::NamedTempFile::new().unwrap();
+        let archive_path = archive.path().display().to_string();
+        sh("tar", &["-C", &tree.path().display().to_string(), "-cf", &archive_path, "."]);
+        let image = Self(format!("ht{}:1", tag()));
+        sh("docker", &["import", &archive_path, &image.0]);
+        image
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rmi", "-f", &self.0]).output();
+    }
 }
 
 /// A running container. Dropping it removes it.
@@ -58,18 +71,20 @@ pub(crate) struct Shell {
     pub(crate) name: String,
     pub(crate) pid: u32,
     jobs: tempfile::TempDir,
+    image: Arc<Image>,
 }
 
 impl Shell {
     /// `None`: skipped, and the reason was printed.
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
         let engine = docker_or_skip().unwrap()?;
+        let image = Image::of_this_run();
         let jobs = tempfile::tempdir().unwrap();
         let name = format!("ht{}", tag());
-        let mut shell = Self { name: name.clone(), pid: 0, jobs };
+        let mut shell = Self { name: name.clone(), pid: 0, jobs, image };
         let bind = format!("{}:/jobs", shell.jobs.path().display());
         let fixed = ["run", "-d", "--name", &name, "-v", &bind, "--cap-drop", "NET_RAW"];
-        let command = [image(), "/sbin/busybox2", "sh", "-c", INIT];
+        let command = [shell.image.0.as_str(), "/sbin/busybox2", "sh", "-c", INIT];
         let args: Vec<&str> = fixed.iter().chain(options).chain(&command).copied().collect();
         sh("docker", &args);
         shell.pid = engine.pid(&name).unwrap();

@@ -15,25 +15,34 @@ use crate::{
 struct Network(String);
 
 impl Network {
-    fn on(lan: &Lan) -> Self {
-        let name = format!("ht{}", tag());
-        let (subnet, gateway, parent) =
-            (lan.subnet(), lan.router().to_string(), format!("parent={}", lan.bridge));
-        let args = [
-            "network",
-            "create",
-            "-d",
-            "macvlan",
-            "--subnet",
-            &subnet,
-            "--gateway",
-            &gateway,
-            "-o",
-            &parent,
-            &name,
-        ];
-        sh("docker", &args);
-        Self(name)
+    /// A LAN and a network on it. Another suite's network may be where the first free LAN is.
+    fn new() -> (Lan, Self) {
+        let mut taken = Vec::new();
+        loop {
+            let lan = Lan::new().unwrap();
+            let name = format!("ht{}", tag());
+            let (gateway, parent) = (lan.router().to_string(), format!("parent={}", lan.bridge));
+            let made = Command::new("docker")
+                .args([
+                    "network",
+                    "create",
+                    "-d",
+                    "macvlan",
+                    "--subnet",
+                    &lan.subnet(),
+                    "--gateway",
+                    &gateway,
+                ])
+                .args(["-o", &parent, &name])
+                .output()
+                .unwrap();
+            if made.status.success() {
+                return (lan, Self(name));
+            }
+            let refusal = String::from_utf8_lossy(&made.stderr).into_owned();
+            assert!(refusal.contains("overlaps"), "{refusal}");
+            taken.push(lan);
+        }
     }
 }
 
@@ -58,8 +67,7 @@ async fn an_intruder_reaches_neither_the_lan_nor_the_engines_name_server() {
     if decnet_tests::engine::docker_or_skip().unwrap().is_none() {
         return;
     }
-    let lan = Lan::new().unwrap();
-    let network = Network::on(&lan);
+    let (lan, network) = Network::new();
     let ip = lan.host(10).to_string();
     let shell = Shell::start(&["--network", &network.0, "--ip", &ip, "--network-alias", "somebody"]).unwrap();
     // Without rules the engine's name server answers: a failure below is the rules' doing.
@@ -79,12 +87,12 @@ async fn an_intruder_reaches_neither_the_lan_nor_the_engines_name_server() {
     for (sid, last) in [("s1", 9), ("s2", 10)] {
         shell.session(
             &mark(sid, last),
-            &format!("echo up > /jobs/up-{sid}; /bin/busybox nc -w 4 203.0.113.{last} 4444; echo over > /jobs/over-{sid}; while [ ! -e /jobs/end ]; do /bin/busybox sleep 0.05; done"),
+            &format!("echo up > /jobs/up-{sid}; /bin/busybox nc -w 4 192.0.2.{last} 4444; echo over > /jobs/over-{sid}; while [ ! -e /jobs/end ]; do /bin/busybox sleep 0.05; done"),
         );
         shell.done(&format!("up-{sid}"));
     }
     for (sid, last) in [("s1", 9), ("s2", 10)] {
-        let dst = format!("203.0.113.{last}");
+        let dst = format!("192.0.2.{last}");
         let line = lines.wait_for("the attempt", |line| field(line, "dst") == dst);
         assert_eq!((field(&line, "proto"), field(&line, "port")), ("tcp", "4444"));
         assert_eq!((field(&line, "attribution"), field(&line, "sid")), ("pid-chain", sid), "{line:?}");
