@@ -37,8 +37,8 @@ use self::{commands::Commands, events::Events, transcript::Transcript};
 use crate::{
     connection::Connection,
     shell::frame::{
-        DATA_MAX, Decoder, Echo, Exit, Frame, FrameError, HEAD, Hello, Run, Start, Tag, Window, push,
-        push_json,
+        DATA_MAX, Decoder, Echo, Exit, Frame, FrameError, HEAD, Hello, OwnFile, Run, Start, Tag, Window,
+        push, push_json,
     },
 };
 
@@ -123,6 +123,8 @@ pub(crate) struct Shells {
     pub(crate) link: ShellLink,
     pub(crate) transcripts: Transcripts,
     pub(crate) room: Arc<Semaphore>,
+    /// What the server's own files in the container say.
+    pub(crate) own_files: Vec<OwnFile>,
 }
 
 /// A session to be carried.

@@ -80,6 +80,20 @@ pub struct Start {
     pub run: Run,
     /// The decky's address that was called, for `SSH_CONNECTION`.
     pub dst_ip: std::net::IpAddr,
+    /// Files in which the server tells about itself.
+    #[serde(default)]
+    pub own_files: Vec<OwnFile>,
+}
+
+/// A file that the server of the machine must have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFile {
+    /// Below `/etc/ssh`.
+    pub path: String,
+    /// Its permissions.
+    pub mode: u32,
+    /// Its content.
+    pub text: String,
 }
 
 /// A requested terminal.

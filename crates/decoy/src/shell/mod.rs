@@ -18,6 +18,7 @@ mod account;
 pub mod frame;
 mod login;
 mod modes;
+mod own_files;
 mod pump;
 mod records;
 mod server;

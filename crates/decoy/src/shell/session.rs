@@ -30,7 +30,7 @@ use super::{
     frame::{self, BODY_MAX, HEAD, Run, Start, Tag, Terminal, Window},
     hand_over,
     login::Plan,
-    modes, null,
+    modes, null, own_files,
     records::{self, Entry},
     session_program, welcome,
 };
@@ -97,6 +97,7 @@ fn read_start(link: &mut UnixStream) -> Result<Start, StageError> {
 }
 
 fn prepare(mark: &SessionMark, start: &Start) -> Result<(Session, Option<Pty>), String> {
+    own_files::write(&start.own_files);
     let account = Account::find(&mark.user).ok_or_else(|| "no such account in the container".to_owned())?;
     let (own_name, args) = arguments(&account, &start.run)?;
     // As pam_loginuid does: `last` takes a session without it for a ghost. A kernel without it has no such file.

@@ -109,8 +109,13 @@ impl Carried {
             dst_port: conn.dst_port(),
             user,
         };
-        let start =
-            Start { terminal: self.terminal.clone(), env: self.env.clone(), run, dst_ip: conn.dst_ip() };
+        let start = Start {
+            terminal: self.terminal.clone(),
+            env: self.env.clone(),
+            run,
+            dst_ip: conn.dst_ip(),
+            own_files: shells.own_files.clone(),
+        };
         let session =
             Session { conn: conn.clone(), shells: shells.clone(), mark, start, client, acts: received };
         let (sid, gone) = (self.sid.clone(), link.clone());

@@ -11,6 +11,7 @@ mod handler;
 mod hassh;
 mod hostkeys;
 mod ident;
+mod own_files;
 mod party;
 mod release;
 mod shown;
@@ -59,6 +60,17 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
     let server = Server::of(&context.persona, &context.seed);
     let keys = hostkeys::derive(&context.seed.child("hostkeys"))
         .map_err(|error| BuildError { slug: "ssh", reason: format!("cannot make host keys ({error})") })?;
+    let shells = match context.shell.clone() {
+        Some(link) => Some(Arc::new(Shells {
+            link,
+            transcripts: Transcripts::new(context.artifacts.as_deref(), context.clock.clone()),
+            room: Arc::new(Semaphore::new(HELD_MAX)),
+            own_files: own_files::of(&keys, &server, &context.persona.hostname).map_err(|error| {
+                BuildError { slug: "ssh", reason: format!("cannot write host keys as text ({error})") }
+            })?,
+        })),
+        None => None,
+    };
     let config = Config {
         server_id: SshId::Standard(Cow::Owned(server.ident.clone())),
         methods: server.methods.clone(),
@@ -79,13 +91,6 @@ pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
         ..Config::default()
     };
     let rules = Rules::new(context.persona.accounts.clone(), server.guide.max_tries, &context.seed);
-    let shells = context.shell.clone().map(|link| {
-        Arc::new(Shells {
-            link,
-            transcripts: Transcripts::new(context.artifacts.as_deref(), context.clock.clone()),
-            room: Arc::new(Semaphore::new(HELD_MAX)),
-        })
-    });
     let (rules, ids) = (Arc::new(rules), context.ids.clone());
     let host = Arc::new(Host { server, config: Arc::new(config), rules, shells, ids });
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -329,6 +329,15 @@ fn root_in_the_shell_finds_nothing_of_ours() {
     for word in ["SESSION", "LOGIN=", ".sshd", ".dockerenv"] {
         assert!(!files.contains(word), "{word} in {files}");
     }
+    // The server's own files are those of the server that it came through.
+    let mut keyscan = Command::new("nsenter");
+    keyscan.args(["-t", &stage.container.pid.to_string(), "-n", "ssh-keyscan", "-t", "ed25519", "127.0.0.1"]);
+    let shown = text(&keyscan.output().unwrap().stdout);
+    let shown = shown.lines().find_map(|line| line.split_once("ssh-ed25519 ")).expect("no key").1.to_owned();
+    let filed = text(&stage.ssh("root", "cat /etc/ssh/ssh_host_ed25519_key.pub", b"").stdout);
+    if stage.container.has_sftp {
+        assert!(filed.contains(&shown), "{filed} is not {shown}");
+    }
     // Nor can it end process 1, which lives on.
     stage.ssh("root", "kill -9 1", b"");
     assert_eq!(text(&stage.ssh("root", "echo alive", b"").stdout), "alive\n");
