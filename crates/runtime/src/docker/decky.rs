@@ -17,7 +17,7 @@ use decnet_core::{Clock, DeckyName, IdSource};
 use decnet_fleet::{DeckyPlan, plan::ContainerRole};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -55,6 +55,8 @@ pub(super) struct Host {
     /// Addresses that deckies of this fleet may talk to: each other.
     pub(super) fleet: Mutex<BTreeSet<Ipv4Addr>>,
     pub(super) capture: Capture,
+    /// Deckies looked after at once: an engine that comes back must not meet all of them.
+    pub(super) tending: Semaphore,
     /// What is known of each shell image, so that its accounts are read once.
     pub(super) facts: tokio::sync::Mutex<std::collections::HashMap<String, Arc<Facts>>>,
 }

@@ -68,7 +68,9 @@ impl Decky {
         blocking(move || {
             paths.make()?;
             make_folder(&artifacts)?;
-            write_record(&paths.deployment(), &*record)
+            write_record(&paths.deployment(), &*record)?;
+            // A removal that failed is taken back by whoever deploys it again.
+            delete_path(&paths.removing())
         })
         .await?;
         let fits = |seen: &Seen| plan.containers.iter().any(|container| is_of(seen, container, plan));
@@ -114,7 +116,7 @@ impl Decky {
             self.host.put(&front.name, &[document]).await?;
         }
         if !of(front).is_some_and(Seen::runs) {
-            self.host.engine.start(&front.name).await?;
+            self.host.engine.start(&front.name).await.map_err(|error| address_taken(error, plan))?;
         }
         let started = self.host.engine.inspect(&front.name).await?;
         let Some(found) = started.as_ref() else {
@@ -220,6 +222,20 @@ pub(super) fn name_taken(decky: &decnet_core::DeckyName, container: &str) -> Run
         why: format!(
             "its name is taken: a container {container} is there that is not of this fleet; remove that one (`docker rm {container}`) or give the decky another name"
         ),
+    }
+}
+
+/// What the engine means by an address that is in use.
+fn address_taken(error: RuntimeError, plan: &DeckyPlan) -> RuntimeError {
+    match error {
+        RuntimeError::Engine { reason, .. } if reason.contains("ddress already in use") => {
+            let ip = plan.ip();
+            let why = format!(
+                "its address {ip} is taken by another container of the engine: `docker network inspect` of its network shows whose; remove that one, or give the decky another address (ip= in its section)"
+            );
+            RuntimeError::Unfit { decky: Some(plan.name().clone()), why }
+        }
+        other => other,
     }
 }
 

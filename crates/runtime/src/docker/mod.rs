@@ -91,12 +91,13 @@ struct Shared {
     deckies: Mutex<BTreeMap<DeckyName, Arc<Decky>>>,
     /// Outputs of removed deckies, by source.
     ended: Mutex<BTreeMap<Arc<str>, Arc<Output>>>,
-    _lock: File,
 }
 
 /// The Docker runtime of one host.
 pub struct DockerRuntime {
     shared: Arc<Shared>,
+    /// Here and not with what is shared: a task that is about to end must not keep the next agent out.
+    _lock: File,
 }
 
 impl Drop for DockerRuntime {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use decnet_core::DeckyName;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -28,6 +28,9 @@ use crate::{
     output::{Output, Watcher},
     process::make_folder,
 };
+
+/// Deckies looked after at once.
+const TENDED_AT_ONCE: usize = 8;
 
 impl DockerRuntime {
     /// Opens the folder and takes up the deckies that it knows.
@@ -65,6 +68,7 @@ impl DockerRuntime {
             changes: watch::Sender::new(0),
             detach: CancellationToken::new(),
             fleet: Mutex::default(),
+            tending: Semaphore::new(TENDED_AT_ONCE),
             capture: Capture::new(CaptureOptions {
                 artifacts,
                 clock: options.clock,
@@ -72,16 +76,12 @@ impl DockerRuntime {
             }),
             facts: tokio::sync::Mutex::default(),
         };
-        let shared = Arc::new(Shared {
-            host: Arc::new(host),
-            deckies: Mutex::default(),
-            ended: Mutex::default(),
-            _lock: lock,
-        });
+        let shared =
+            Arc::new(Shared { host: Arc::new(host), deckies: Mutex::default(), ended: Mutex::default() });
         shared.load_ended().await?;
         shared.adopt().await?;
         tokio::spawn(events::listen(Arc::clone(&shared)));
-        Ok(Self { shared })
+        Ok(Self { shared, _lock: lock })
     }
 }
 

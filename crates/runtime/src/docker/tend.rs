@@ -74,6 +74,8 @@ impl Decky {
     }
 
     async fn tend(self: &Arc<Self>) -> Result<Look, RuntimeError> {
+        // It is never closed.
+        let _few = self.host.tending.acquire().await;
         let _one = self.alone().await;
         let Some(deployment) = self.deployment().filter(|_| !self.is_removed()) else {
             return Ok(Look::Settled);
@@ -88,8 +90,9 @@ impl Decky {
         let Some(process) = found.as_ref().and_then(pid) else {
             self.unwatch();
             self.live().since = None;
-            for container in beside {
-                // Its network is gone: whoever is in it holds a dead machine.
+            for container in beside.iter().filter(|container| container.role == ContainerRole::Shell) {
+                // Its network is gone: whoever is in it holds a dead machine. Others are left alone: one that we stop
+                // would look like one that its owner stopped.
                 self.host.engine.stop(&container.name, SHELL_FAREWELL_S).await?;
             }
             return Ok(Look::Settled);

@@ -16,7 +16,7 @@ use std::{
 
 use decnet_core::{DeckyName, FleetSecret, HostId, SystemClock, SystemIds};
 use decnet_fleet::{DeckyPlan, DeckyState, Plan, PlanRequest, RuntimeKind, fleet_tag, ini, plan};
-use decnet_runtime::{DeckyStatus, DockerOptions, DockerRuntime, HostRuntime};
+use decnet_runtime::{DeckyStatus, DockerOptions, DockerRuntime, HostRuntime, RuntimeError};
 use decnet_tests::{
     engine::{Engine, docker_or_skip},
     lan::Lan,
@@ -164,7 +164,16 @@ impl DockerBench {
     }
 
     pub(crate) async fn open(&self) -> DockerRuntime {
-        DockerRuntime::open(self.options()).await.unwrap()
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match DockerRuntime::open(self.options()).await {
+                // A program that another test starts right now holds the last one's lock until it has been executed.
+                Err(RuntimeError::Locked(_)) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     /// The plan of the sections of a deployment INI.

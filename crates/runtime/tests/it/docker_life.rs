@@ -294,3 +294,38 @@ async fn twenty_deckies_are_up_in_a_few_seconds() {
     assert!(up < Duration::from_mins(1), "up after {up:?}");
     assert_eq!(bench.traces(), Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_the_operator_serves_in_the_same_network_and_follows_its_front() {
+    let Some(bench) = DockerBench::new() else { return };
+    let runtime = bench.open().await;
+    bench.deploy(&runtime, "[web]\nservices=http\n").await;
+    let image = bench.engine.inspect(&bench.full("web")).unwrap()["Config"]["Image"].clone();
+    let image = image.as_str().unwrap();
+    runtime.remove(&bench.name("web")).await.unwrap();
+    let slug = format!("mine-{}", bench.suffix);
+    let custom =
+        format!("[custom-mine]\nbinary={image}\nexec=/bin/busybox httpd -f -p 8088 -h /etc\nports=8088\n");
+    let plan = bench.deploy(&runtime, &format!("{custom}[app]\nservices=http,{slug}\n")).await;
+    let intruder = bench.lan.plug().unwrap();
+    let url = format!("http://{}:8088/os-release", bench.ip(&plan, "app"));
+    let page = || async { intruder.curl(&[&url]).await.ok().filter(|said| said.stdout.contains("ID=linux")) };
+    eventually("the image serves", page).await;
+    // After a restart of the front it is in the new network.
+    let before = bench.front("app").unwrap();
+    crate::bench::kill(before);
+    eventually("the front is back", || async { bench.front("app").filter(|pid| *pid != before) }).await;
+    eventually("the image serves again", page).await;
+    let found = bench.reaches(&runtime, "app", DeckyState::Running).await;
+    assert_eq!(found.services.len(), 2);
+    // One that is not there is named with what to do.
+    let missing = format!("[custom-mine]\nbinary=no/such:image\nports=8088\n[lost]\nservices={slug}\n");
+    let plan = bench.plan(&missing);
+    let error = runtime.prepare(&plan).await.unwrap_err();
+    assert!(error.is_permanent());
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("decky {}: ", bench.full("lost"))) && text.contains("docker pull"),
+        "{text}"
+    );
+}
