@@ -10,4 +10,5 @@ mod redis;
 mod scene;
 mod shell;
 mod ssh;
+mod terminal;
 mod variety;

@@ -3,10 +3,9 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::Write,
     path::Path,
-    process::{Child, ChildStdin, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use decnet_logline::{Record, captured_secret, scan};
 use crate::{
     container::{Container, sftp_server, static_decoy},
     scene::{LOGIN, PASSWORD, PATIENCE, document, field, tool},
+    terminal::Terminal,
 };
 
 const ROOTS_PASSWORD: &str = "toor";
@@ -137,23 +137,7 @@ impl Stage {
         words.extend(["-tt".to_owned(), format!("{user}@127.0.0.1")]);
         let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
         let line = format!("stty rows 33 cols 91; exec {}", quoted.join(" "));
-        let mut child = Command::new("script")
-            .args(["-qec", &line, "/dev/null"])
-            .env("TERM", "xterm")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        let (mut stdout, sink) = (child.stdout.take().unwrap(), shown.clone());
-        std::thread::spawn(move || {
-            let mut part = [0; 4096];
-            while let Ok(n @ 1..) = stdout.read(&mut part) {
-                sink.lock().unwrap().extend_from_slice(&part[..n]);
-            }
-        });
-        let keys = child.stdin.take().unwrap();
-        Terminal { child, keys, shown, seen: 0 }
+        Terminal::open(&line)
     }
 
     fn transcript(&self) -> String {
@@ -184,47 +168,6 @@ fn front(container: &Container, folder: &Path, config: &DecoyConfig) -> Child {
         .stdin(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-/// A client at a terminal.
-struct Terminal {
-    child: Child,
-    keys: ChildStdin,
-    shown: Arc<Mutex<Vec<u8>>>,
-    seen: usize,
-}
-
-impl Terminal {
-    fn send(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
-    }
-
-    /// Waits until this is shown after what was waited for before.
-    fn wait(&mut self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let shown = self.shown.lock().unwrap().clone();
-            let rest = String::from_utf8_lossy(&shown[self.seen..]).into_owned();
-            if let Some(at) = rest.find(text) {
-                self.seen += at + text.len();
-                return;
-            }
-            assert!(Instant::now() < deadline, "waited in vain for {text:?} in {rest:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn end(mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "the client does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -419,8 +362,7 @@ fn a_front_killed_in_mid_session_has_written_what_was_seen() {
     let commands: Vec<_> = stage.of("command").iter().map(|r| field(r, "command").to_owned()).collect();
     assert_eq!(commands, ["echo se$((1))n"]);
     assert!(stage.transcript().contains("se1n"));
-    let _ = terminal.child.kill();
-    let _ = terminal.child.wait();
+    terminal.kill();
     // The shell is hung up with its front.
     let deadline = Instant::now() + PATIENCE;
     while stage.container.processes().contains("@pts/") {
