@@ -217,7 +217,7 @@ impl Wishes<'_> {
             settings::RuntimeKind::Docker => RuntimeKind::Docker,
         };
         let nobody = HashSet::new();
-        decnet_fleet::plan(&self.request(runtime, None, &nobody)).map_err(bad_input)
+        decnet_fleet::plan(&self.request(runtime, None, &nobody)).map_err(|errors| bad_input(&errors))
     }
 
     /// The plan for the agent's host, on addresses that nobody has.
@@ -226,7 +226,7 @@ impl Wishes<'_> {
         let nobody = HashSet::new();
         let mut draft = Draft::new(self.request(facts.runtime, Some(&facts), &nobody));
         loop {
-            match draft.step().map_err(bad_input)? {
+            match draft.step().map_err(|errors| bad_input(&errors))? {
                 Step::Done(plan) => return Ok(*plan),
                 Step::Ask { interface, addresses } => {
                     draft.heard(taken(bus, self.settings, interface, addresses).await?);
@@ -256,7 +256,7 @@ impl Wishes<'_> {
     }
 }
 
-fn bad_input(errors: PlanErrors) -> anyhow::Error {
+fn bad_input(errors: &PlanErrors) -> anyhow::Error {
     BadInput(errors.to_string()).into()
 }
 

@@ -123,7 +123,9 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     let mut rows = rows(deployed, seen.unwrap_or_default(), is_known);
     if unreadable.is_some() {
         // Nobody knows what is wanted.
-        rows.iter_mut().for_each(|row| row.is_orphan = false);
+        for row in &mut rows {
+            row.is_orphan = false;
+        }
     }
     if args.format.json {
         render::json(&json!({

@@ -188,14 +188,14 @@ async fn planned(app: &App, ini_content: String) -> Result<Plan, Failure> {
         shells,
     });
     loop {
-        match draft.step().map_err(refused)? {
+        match draft.step().map_err(|errors| refused(&errors))? {
             Step::Done(plan) => return Ok(*plan),
             Step::Ask { interface, addresses } => draft.heard(taken(app, interface, addresses).await?),
         }
     }
 }
 
-fn refused(errors: PlanErrors) -> Problem {
+fn refused(errors: &PlanErrors) -> Problem {
     let errors: Vec<_> = errors.0.iter().map(ToString::to_string).collect();
     Problem::conflict(errors.join("; "))
 }
