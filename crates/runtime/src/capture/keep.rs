@@ -58,8 +58,7 @@ pub(super) fn start(
     lines: Lines,
     options: &CaptureOptions,
 ) -> io::Result<SyncSender<Item>> {
-    let folder = options.artifacts.join(decky.as_str()).join("ssh");
-    let store = Store::open(folder, options.limits, options.clock.now())?;
+    let store = Store::open(&options.artifacts, decky.as_str(), options.limits, options.clock.now())?;
     let keeper = Keeper {
         decky: decky.clone(),
         clock: Arc::clone(&options.clock),
