@@ -20,6 +20,7 @@ use crate::{
     admission::Admission,
     catalogue, health,
     listener::{self, BindError},
+    machine::Machine,
     output::{Output, PATIENCE},
     report::Report,
     service::{BuildError, ServiceContext},
@@ -106,7 +107,13 @@ impl Decoy {
         }
         let Surroundings { clock, ids, patience, any_port, health_file } = surroundings;
         let mut ready = Vec::new();
-        let persona = Arc::new(config.persona);
+        let machine = config.shell.is_some().then(Machine::read);
+        let persona = match &machine {
+            Some(machine) => machine.shown_as(config.persona),
+            None => config.persona,
+        };
+        let boot = machine.and_then(|machine| machine.booted);
+        let persona = Arc::new(persona);
         let started = clock.now();
         for entry in config.services {
             let known = catalogue::find(&entry.slug)
@@ -125,6 +132,7 @@ impl Decoy {
                 clock: clock.clone(),
                 ids: ids.clone(),
                 started,
+                boot,
             };
             // Making keys takes a while: not on a thread that others wait for.
             let service = tokio::task::spawn_blocking(move || (known.build)(&context))

@@ -16,6 +16,7 @@ pub mod host;
 pub mod http;
 pub mod imap;
 pub mod listener;
+mod machine;
 pub mod output;
 pub mod persona;
 pub mod probe;

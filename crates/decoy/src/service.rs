@@ -93,6 +93,8 @@ pub struct ServiceContext {
     pub ids: Arc<dyn IdSource>,
     /// When this process started.
     pub started: DateTime<Utc>,
+    /// When the real machine booted, where an intruder's shell would tell him.
+    pub boot: Option<DateTime<Utc>>,
 }
 
 impl ServiceContext {
@@ -100,8 +102,11 @@ impl ServiceContext {
     ///
     /// A function of persona and clock alone: were it counted from this process's start, a restart would set the
     /// uptime back while everything else stays, which no machine does. The machine reboots at the first start in a
-    /// new period.
+    /// new period. Where accounts have a shell, it is the real machine's boot.
     pub fn booted(&self) -> DateTime<Utc> {
+        if let Some(boot) = self.boot {
+            return boot;
+        }
         let phase = i64::try_from(self.persona.boot_offset_s).unwrap_or(0);
         let up = (self.started.timestamp() + phase).rem_euclid(REBOOTED_EVERY_S);
         DateTime::from_timestamp(self.started.timestamp() - up, 0).unwrap_or(self.started)

@@ -50,6 +50,7 @@ impl Bench {
             artifacts: None,
             shell: None,
             started: chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
+            boot: None,
             clock: Arc::new(clock),
             ids: Arc::new(SystemIds),
         };
