@@ -220,7 +220,8 @@ pub(crate) async fn run_within(mut client: Command, bound: Duration) -> Result<O
 
 /// The same with the standard input that was chosen before.
 async fn finish(mut client: Command, bound: Duration) -> Result<Outcome> {
-    let name = client.as_std().get_program().to_string_lossy().into_owned();
+    let words = std::iter::once(client.as_std().get_program()).chain(client.as_std().get_args());
+    let name = words.take(9).map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let child = client
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
