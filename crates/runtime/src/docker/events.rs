@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bollard::query_parameters::EventsOptionsBuilder;
-use decnet_core::DeckyName;
+use decnet_core::{Clock, DeckyName};
 use futures_util::StreamExt;
 
 use super::{Shared, labels::DECKY};
@@ -43,18 +43,13 @@ async fn hear(shared: &Shared) -> bool {
     let Ok(docker) = shared.host.engine.docker().await else { return false };
     let mut filter = shared.host.ours.filter(None);
     filter.insert("type".to_owned(), vec!["container".to_owned()]);
-    let mut events = docker.events(Some(EventsOptionsBuilder::new().filters(&filter).build()));
-    // Asked for first and looked at then, so that nothing happens in between.
-    let first = events.next();
-    tokio::pin!(first);
-    let look = async {
-        shared.look_at_all();
-        std::future::pending::<()>().await;
-    };
-    let mut event = tokio::select! {
-        event = &mut first => event,
-        () = look => None,
-    };
+    // From now on, whenever the engine takes the request up: what happens until then is not missed.
+    let now = shared.host.clock.now();
+    let since = format!("{}.{:09}", now.timestamp(), now.timestamp_subsec_nanos());
+    let options = EventsOptionsBuilder::new().since(&since).filters(&filter).build();
+    let mut events = docker.events(Some(options));
+    shared.look_at_all();
+    let mut event = events.next().await;
     loop {
         match event {
             Some(Ok(message)) => {
