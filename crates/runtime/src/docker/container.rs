@@ -59,9 +59,10 @@ pub(super) fn body(
     let memory = Some(signed(container.limits.memory));
     let artifacts = host.artifacts_of(plan.name());
     let restart = match container.role {
-        // Its program is put into it before each start, and never before its containment stands.
-        ContainerRole::Shell => RestartPolicyNameEnum::NO,
-        ContainerRole::Decky | ContainerRole::Service => RestartPolicyNameEnum::UNLESS_STOPPED,
+        // Neither runs before its containment stands: the engine, which knows of none, must not start them. A shell's
+        // program is put into it before each start, too.
+        ContainerRole::Shell | ContainerRole::Service => RestartPolicyNameEnum::NO,
+        ContainerRole::Decky => RestartPolicyNameEnum::UNLESS_STOPPED,
     };
     let host_config = HostConfig {
         memory,

@@ -5,7 +5,7 @@
 //! an agent that starts after a crash knows what to look after.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -80,8 +80,8 @@ pub(super) struct Deployment {
     pub(super) placed_at: DateTime<Utc>,
 }
 
-/// When a shell may be started again.
-#[derive(Debug, Clone, Copy)]
+/// When a container beside the front may be started again.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Patience {
     pub(super) last: Option<Instant>,
     pub(super) pause: Duration,
@@ -97,7 +97,8 @@ pub(super) struct Live {
     /// Why it was not well looked after the last time.
     pub(super) trouble: Option<String>,
     pub(super) watchers: Watchers,
-    pub(super) patience: Patience,
+    /// By the name of the container.
+    pub(super) patience: BTreeMap<String, Patience>,
     removed: bool,
 }
 
@@ -131,7 +132,7 @@ impl Decky {
             last_error: None,
             trouble: None,
             watchers: Watchers::default(),
-            patience: Patience { last: None, pause: Duration::ZERO },
+            patience: BTreeMap::new(),
             removed: false,
         };
         Ok(Self {

@@ -140,8 +140,7 @@ impl Decky {
                 continue;
             }
             if container.role == ContainerRole::Shell {
-                let process = self.start_shell(&container.name, deployment, is_fresh).await?;
-                self.capture(process).await?;
+                self.start_shell(&container.name, deployment, is_fresh).await?;
             } else {
                 self.host.engine.start(&container.name).await?;
             }

@@ -167,24 +167,26 @@ impl Decky {
         self.host.put(container, &entries).await
     }
 
-    /// Gives the shell container its program, starts it and takes the engine's marks off. Its process 1.
+    /// Gives the shell container its program, starts it, captures what is left in it from then on, and takes the engine's
+    /// marks off.
     pub(super) async fn start_shell(
-        &self,
+        self: &Arc<Self>,
         container: &str,
         deployment: &Deployment,
         is_fresh: bool,
-    ) -> Result<u32, RuntimeError> {
+    ) -> Result<(), RuntimeError> {
         self.put_program(container, deployment).await?;
         self.host.engine.start(container).await?;
         let started = self.host.engine.inspect(container).await?;
         let Some(pid) = started.as_ref().and_then(pid) else {
             return Err(self.ended_at_once(container, started.as_ref()).await);
         };
+        // Logins work already.
+        self.capture(pid).await?;
         let plan = &deployment.plan;
         let aged = installed(plan, deployment.placed_at) + chrono::TimeDelta::minutes(17);
         let aged = is_fresh.then_some(aged);
-        blocking(move || undress(pid, aged)).await?;
-        Ok(pid)
+        blocking(move || undress(pid, aged)).await
     }
 
     async fn put_program(&self, container: &str, deployment: &Deployment) -> Result<(), RuntimeError> {

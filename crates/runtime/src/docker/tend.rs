@@ -1,8 +1,8 @@
 //! Keeps one decky up: what the engine does not restart by itself, or restarts without its containment.
 //!
 //! A front that the engine started again has a new network without rules: they come first, and then whatever shared the old
-//! one is started again. What somebody removed or stopped by hand stays so and is reported, except for a shell: it has no
-//! life of its own.
+//! one is started again. What somebody removed by hand stays so and is reported, and so does a front that was stopped; what
+//! shares its network has no life of its own. While a front cannot be contained, nothing that obeys an intruder runs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -90,17 +90,18 @@ impl Decky {
         let Some(process) = found.as_ref().and_then(pid) else {
             self.unwatch();
             self.live().since = None;
-            for container in beside.iter().filter(|container| container.role == ContainerRole::Shell) {
-                // Its network is gone: whoever is in it holds a dead machine. Others are left alone: one that we stop
-                // would look like one that its owner stopped.
-                self.host.engine.stop(&container.name, SHELL_FAREWELL_S).await?;
-            }
+            // Their network is gone: whoever is in there holds a dead machine.
+            self.stop_beside(beside).await?;
             return Ok(Look::Settled);
         };
         if self.live().since.is_none() {
             self.live().since = Some(Instant::now());
         }
-        if self.contain(process).await? {
+        let contained = self.contain(process).await;
+        if contained.is_err() {
+            self.stop_beside(beside).await?;
+        }
+        if contained? {
             self.live().since = Some(Instant::now());
             self.output.finish_line()?;
             self.host.changed();
@@ -112,6 +113,13 @@ impl Decky {
             }
         }
         Ok(look)
+    }
+
+    async fn stop_beside(&self, beside: &[ContainerPlan]) -> Result<(), RuntimeError> {
+        for container in beside {
+            self.host.engine.stop(&container.name, SHELL_FAREWELL_S).await?;
+        }
+        Ok(())
     }
 
     /// Looks after a container that shares the front's network; how long to wait if it may not be started yet.
@@ -133,27 +141,24 @@ impl Decky {
             }
             tracing::info!(decky = %self.name, container = container.name, "its front has a new network: starting it again");
             self.host.engine.stop(&container.name, SHELL_FAREWELL_S).await?;
-        } else if !is_shell {
-            // The engine restarts it, unless somebody stopped it.
-            return Ok(None);
         }
-        if !is_shell {
-            self.host.engine.start(&container.name).await?;
-            return Ok(None);
-        }
-        if let Some(wait) = self.must_wait() {
+        if let Some(wait) = self.must_wait(&container.name) {
             return Ok(Some(wait));
         }
-        tracing::info!(decky = %self.name, container = container.name, "starting its shell again");
-        let process = self.start_shell(&container.name, deployment, false).await?;
-        self.capture(process).await?;
+        tracing::info!(decky = %self.name, container = container.name, "starting it again");
+        if is_shell {
+            self.start_shell(&container.name, deployment, false).await?;
+        } else {
+            self.host.engine.start(&container.name).await?;
+        }
         self.host.changed();
         Ok(None)
     }
 
-    /// How long the shell may not be started yet. Notes the start if it may be.
-    fn must_wait(&self) -> Option<Duration> {
-        let patience = &mut self.live().patience;
+    /// How long this container may not be started yet. Notes the start if it may be.
+    fn must_wait(&self, container: &str) -> Option<Duration> {
+        let mut live = self.live();
+        let patience = live.patience.entry(container.to_owned()).or_default();
         let since = patience.last.map(|last| last.elapsed());
         match since {
             Some(since) if since < patience.pause => Some(patience.pause.saturating_sub(since)),

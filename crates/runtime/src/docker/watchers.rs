@@ -37,16 +37,24 @@ impl Decky {
         if self.live().watchers.guard.as_ref().is_some_and(|guard| guard.covers(front)) {
             return Ok(false);
         }
+        let fleet = self.host.fleet();
         let options = GuardOptions {
             decky: self.name.clone(),
-            fleet: self.host.fleet(),
+            fleet: fleet.clone(),
             resolvers: BTreeSet::new(),
             callbacks: BTreeSet::new(),
             clock: Arc::clone(&self.host.clock),
         };
         let guard = Guard::install(front, options, self.host_lines()).await;
         let guard = guard.map_err(|error| self.unwatched(&error))?;
-        self.live().watchers.guard = Some(guard);
+        let mut live = self.live();
+        // Whoever changed the fleet meanwhile did not find this guard yet.
+        let now = self.host.fleet();
+        if now != fleet {
+            guard.set_fleet(&now).map_err(|error| self.unwatched(&error))?;
+        }
+        live.watchers.guard = Some(guard);
+        drop(live);
         Ok(true)
     }
 
