@@ -7,3 +7,4 @@ mod images;
 mod input;
 mod shells;
 mod story;
+mod webhooks;

@@ -12,7 +12,7 @@ use crate::eventually;
 /// How long the first administrator may take to be made: the hash of the password is slow on purpose.
 const MADE_BOUND: Duration = Duration::from_secs(20);
 /// The password that the test's administrator chooses.
-pub const CHOSEN: &str = "a long enough passphrase";
+const CHOSEN: &str = "a long enough passphrase";
 
 /// A logged-in administrator.
 #[derive(Debug, Clone)]
@@ -81,15 +81,6 @@ impl Api {
         let status = answer.status();
         ensure!(status.is_success(), "GET {path}: {status}");
         Ok(answer.bytes().await?.to_vec())
-    }
-
-    /// Sends a document and reads the answer.
-    pub async fn send(&self, path: &str, document: &Value) -> Result<Value> {
-        let answer = self.request(Method::POST, path).json(document).send().await?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        ensure!(status.is_success(), "POST {path}: {status} {text}");
-        Ok(serde_json::from_str(&text)?)
     }
 
     /// Posts without a body and reads the answer.

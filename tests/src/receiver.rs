@@ -8,14 +8,14 @@ use std::{
 
 use anyhow::{Context, Result};
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Sha256;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-use crate::Api;
+use crate::Stack;
 
 /// Longest request.
 const MAX_REQUEST: usize = 1024 * 1024;
@@ -78,18 +78,18 @@ impl Receiver {
         &self.secret
     }
 
-    /// Has the API send everything here.
-    pub async fn subscribe(&self, api: &Api) -> Result<Value> {
-        let wish = json!({
-            "name": format!("receiver-{}", self.address.port()),
-            "url": format!("http://{}/decnet", self.address),
-            "secret": self.secret,
-            "simple_events": ["AttackerDetail", "DeckyStatus"],
-            "topic_patterns": ["credential.>"],
-            // It is on loopback on purpose.
-            "allow_cidrs": [format!("{}/32", self.address.ip())],
-        });
-        api.send("/webhooks", &wish).await.context("the subscription")
+    /// Has a system send what it knows of attackers, deckies and credentials here, by the operator's tool.
+    pub async fn subscribe(&self, stack: &Stack) -> Result<()> {
+        let file = stack.folder().join(format!("webhook-{}.secret", self.address.port()));
+        std::fs::write(&file, &self.secret)?;
+        let (name, url) =
+            (format!("receiver-{}", self.address.port()), format!("http://{}/decnet", self.address));
+        // It is on loopback on purpose.
+        let range = format!("{}/32", self.address.ip());
+        let choices = ["--event", "AttackerDetail", "--event", "DeckyStatus", "--pattern", "credential.>"];
+        let place =
+            ["webhook", "add", &name, &url, "--allow", &range, "--secret-file", &file.to_string_lossy()];
+        stack.run(&[&place[..], &choices[..]].concat()).await.context("the subscription").map(drop)
     }
 
     /// What has come with a good signature.

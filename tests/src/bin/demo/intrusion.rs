@@ -59,9 +59,18 @@ async fn land(ground: &Ground, insider: &Intruder, shell: &Target, account: (&st
     let shown = seat.terminal(shell.ip, account.0, account.1, &typed).await?;
     println!("demo: what the insider saw:");
     for line in shown.stdout.lines() {
-        // What a shell of ours printed is as good as hostile: nothing of it moves this terminal.
-        let plain: String = line.chars().filter(|c| !c.is_control()).collect();
-        println!("  | {plain}");
+        println!("  | {}", plain(line));
     }
     Ok(())
+}
+
+/// A line without its terminal's sequences: what was typed there is as good as hostile, and moves nothing here.
+fn plain(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let head = parts.next().unwrap_or_default().to_owned();
+    let text = parts.fold(head, |text, part| {
+        let end = part.find(|c: char| ('@'..='~').contains(&c)).map_or(part.len(), |end| end + 1);
+        text + part.get(end..).unwrap_or_default()
+    });
+    text.chars().filter(|c| !c.is_control()).collect()
 }

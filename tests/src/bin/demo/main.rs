@@ -11,7 +11,7 @@ mod stages;
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
-use decnet_tests::{Api, eventually, receiver::Receiver, stack::bin_dir};
+use decnet_tests::{eventually, receiver::Receiver, stack::bin_dir};
 
 use crate::scene::Scene;
 
@@ -38,16 +38,13 @@ async fn play(once: bool) -> Result<bool> {
     println!("demo: starting broker, database and workers from {}", bin_dir()?.display());
     let stack = scene.stack(&[("DECNET_ORCHESTRATE_INTERVAL", "5")]).await?;
     let receiver = Receiver::listen().await?;
-    let api = Api::first_login(&stack.api(), stack.folder()).await?;
-    if let Err(error) = receiver.subscribe(&api).await {
-        println!("demo: no webhook: {error:#}");
-    }
+    receiver.subscribe(&stack).await?;
     println!("demo: deploying docs/examples/office.ini");
     let targets = stack.deploy(&scene.placed(FLEET)).await?;
     print!("{}", stack.run(&["status"]).await?);
     println!("demo: an intrusion from five addresses");
     let intruders = intrusion::play(&scene, &targets).await?;
-    let look = || stages::look(&stack, &api, &receiver, &targets, &intruders, &scene);
+    let look = || stages::look(&stack, &receiver, &targets, &intruders, &scene);
     let stages = eventually("every stage", SEEN_BOUND, || async {
         let stages = look().await?;
         Ok(stages.iter().all(stages::Stage::is_good).then_some(stages))
@@ -73,7 +70,8 @@ async fn play(once: bool) -> Result<bool> {
     println!("  identities, campaigns, token triggers: their workers are not part of this version yet");
     let complete = stages.iter().all(stages::Stage::is_good);
     if !once {
-        println!("\nAPI {}/openapi.json, log in as admin / {}", stack.api(), decnet_tests::api::CHOSEN);
+        let password = std::fs::read_to_string(stack.folder().join("admin-password")).unwrap_or_default();
+        println!("\nAPI {}/openapi.json, first login: admin / {}", stack.api(), password.trim());
         println!(
             "Try it yourself: DECNET_STATE_DIR={} {}/decnet logs -f",
             stack.folder().display(),

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
-use decnet_tests::{Api, Stack, receiver::Receiver, stack::Target};
+use decnet_tests::{Stack, receiver::Receiver, stack::Target};
 use serde_json::Value;
 
 use crate::scene::Scene;
@@ -25,7 +25,6 @@ impl Stage {
 
 pub(crate) async fn look(
     stack: &Stack,
-    api: &Api,
     receiver: &Receiver,
     targets: &[Target],
     intruders: &[Ipv4Addr],
@@ -51,10 +50,16 @@ pub(crate) async fn look(
             ("files kept", "file_captured", 2),
             ("attempts to get out", "egress_blocked", 1),
         ] {
-            stages.push(stage(name, wanted, count(api.all_logs(&format!("event:{event}")).await?.len())));
+            stages.push(stage(name, wanted, lines(stack, event).await?));
         }
     }
     stages.push(stage("webhooks delivered", 1, receiver.delivered()));
     stages.push(Stage { exact: true, ..stage("wrong signatures", 0, receiver.wrong()) });
     Ok(stages)
+}
+
+/// How many lines of an event the tool knows.
+async fn lines(stack: &Stack, event: &str) -> Result<u64> {
+    let said = stack.run(&["logs", "--json", "-n", "1000", &format!("event:{event}")]).await?;
+    Ok(said.lines().count() as u64)
 }
