@@ -10,7 +10,7 @@ mod users;
 
 use std::path::Path;
 
-use decnet_bus::{Worker, holders, render_accounts, server::ServiceConfig};
+use decnet_bus::{FULL_STORAGE, Worker, holders, render_accounts, server::ServiceConfig};
 use decnet_core::HostId;
 
 pub use self::{
@@ -39,10 +39,10 @@ pub const TARGET: &str = "decnet.target";
 pub const NATS_PORT: u16 = 4222;
 
 /// The broker's configuration for an installation: public keys only, so anybody may read it.
-pub fn broker_config(users: &[(Worker, String)], host: &HostId) -> std::io::Result<String> {
+pub fn broker_config(users: &[(Worker, String)], host: &HostId, max_storage: u64) -> std::io::Result<String> {
     let accounts = render_accounts(users, host);
     let store = Path::new(STATE).join("nats");
-    ServiceConfig { port: NATS_PORT, store: &store, accounts: &accounts, max_storage: None }.render()
+    ServiceConfig { port: NATS_PORT, store: &store, accounts: &accounts, max_storage }.render()
 }
 
 /// Every file that does not depend on the machine: what `decnet init` writes besides secrets and the broker's configuration.
@@ -67,7 +67,7 @@ pub fn generated() -> std::io::Result<Vec<InstalledFile>> {
     let mut all = files();
     all.push(settings_file());
     let users: Vec<_> = holders().map(|holder| (holder, format!("<public key of {holder}>"))).collect();
-    let config = broker_config(&users, &HostId::default())?;
+    let config = broker_config(&users, &HostId::default(), FULL_STORAGE)?;
     all.push(InstalledFile::public(format!("{KEYS}/nats.conf"), config));
     Ok(all)
 }

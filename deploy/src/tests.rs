@@ -45,8 +45,11 @@ fn units_target_polkit_users_and_permissions_are_the_worker_table() {
         );
     }
     // Everyone with a unit has a key, but the broker itself, which holds the provisioner's.
-    let config =
-        broker_config(&holders().map(|h| (h, "U".to_owned())).collect::<Vec<_>>(), &HostId::default());
+    let config = broker_config(
+        &holders().map(|h| (h, "U".to_owned())).collect::<Vec<_>>(),
+        &HostId::default(),
+        FULL_STORAGE,
+    );
     let config = config.unwrap();
     for worker in Worker::BUILT.iter().filter(|worker| **worker != Worker::Bus) {
         assert!(config.contains(&format!("# {worker}\n")), "{worker}");
@@ -63,7 +66,7 @@ fn every_line_is_one_directive_and_secrets_are_credentials() {
         }
         // Every variable that names one of them points into the unit's credentials.
         let variables =
-            ["DECNET_SECRET_FILE=", "DECNET_JWT_SECRET_FILE=", "DECNET_WEBHOOK_KEY_FILE=", "NKEY_FILE="];
+            ["DECNET_SECRET_FILE=", "DECNET_JWT_SECRET_FILE=", "DECNET_WEBHOOK_KEY_FILE=", "NKEY_FILE=%"];
         for line in file.text.lines().filter(|line| variables.iter().any(|name| line.contains(name))) {
             let name = line.split_once("=%d/").unwrap_or_else(|| panic!("{}: {line}", file.path)).1;
             assert!(file.text.contains(&format!("LoadCredential={name}:/")), "{}: {line}", file.path);
@@ -192,7 +195,7 @@ fn users_and_folders_can_be_made_by_systemd() {
         true
     };
     // Without root no owner can be set, which is the point of both.
-    if fs::metadata("/proc/self").map(|data| std::os::unix::fs::MetadataExt::uid(&data)).unwrap_or(1) != 0 {
+    if fs::metadata("/proc/self").map_or(1, |data| std::os::unix::fs::MetadataExt::uid(&data)) != 0 {
         println!("skipped: only root can make users and folders of others");
         return;
     }

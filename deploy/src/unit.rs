@@ -113,15 +113,15 @@ pub fn broker_unit() -> String {
     unit.section("Service");
     unit.set("Type", "exec");
     unit.set("ExecStart", format!("{BIN}/nats-server -c {KEYS}/nats.conf"));
-    // The stream of last beats is in memory and dies with the server; a failure here must not take the broker down.
-    unit.set("ExecStartPost", format!("-{BIN}/decnet migrate --streams"));
+    // The stream of last beats is in memory and dies with the server; a failure here must not take the broker down. As root
+    // outside of the walls, because systemd (252) hands credentials to the main process only.
+    unit.set("ExecStartPost", format!("-+{BIN}/decnet migrate --streams"));
     unit.set("ExecReload", "/bin/kill -HUP $MAINPID");
     unit.set("TimeoutStartSec", 120);
     unit.set("TimeoutStopSec", 30);
     restarts(&mut unit, 1);
     account(&mut unit, worker);
-    unit.set("LoadCredential", format!("nkey:{KEYS}/{}.nk", Worker::Migrate));
-    unit.set("Environment", "DECNET_NATS_NKEY_FILE=%d/nkey");
+    unit.set("Environment", format!("DECNET_NATS_NKEY_FILE={KEYS}/{}.nk", Worker::Migrate));
     unit.set("Environment", format!("DECNET_STATE_DIR={STATE}/{}", worker.unit_stem()));
     unit.set("StateDirectory", format!("decnet/{}", worker.unit_stem()));
     unit.set("StateDirectoryMode", "0700");

@@ -45,14 +45,19 @@ pub struct ServiceConfig<'a> {
     pub store: &'a Path,
     /// The accounts, as [`crate::render_accounts`] writes them.
     pub accounts: &'a str,
-    /// Most bytes for streams; `None` leaves it to the server.
-    pub max_storage: Option<u64>,
+    /// Most bytes for streams. Never left to the server, which takes three quarters of what is free at each start: on a disk that
+    /// fills, the streams of yesterday would not fit any more.
+    pub max_storage: u64,
 }
 
 impl ServiceConfig<'_> {
+    /// The limit for streams beside which `dir` lies: what the file said `before`, else half of what is free.
+    pub fn storage(dir: &Path, before: &str) -> io::Result<u64> {
+        promised(before).map_or_else(|| storage_limit(dir, ""), Ok)
+    }
+
     /// The file's text. It holds no secret: public keys only.
     pub fn render(&self) -> io::Result<String> {
-        let limit = self.max_storage.map_or_else(String::new, |limit| format!("  {FILE_LIMIT} {limit}\n"));
         Ok(format!(
             "# Written by decnet: changes here are lost at the next `decnet init`.\n\
              server_name: \"decnet\"\n\
@@ -62,11 +67,13 @@ impl ServiceConfig<'_> {
              jetstream {{\n  \
                store_dir: {store}\n  \
                max_memory_store: {MAX_MEMORY}\n  \
+               {FILE_LIMIT} {limit}\n  \
                sync_interval: always\n\
-             {limit}}}\n\
+             }}\n\
              {accounts}",
             port = self.port,
             store = quoted(self.store)?,
+            limit = self.max_storage,
             accounts = self.accounts,
         ))
     }
@@ -105,12 +112,12 @@ pub(super) fn write(path: &Path, settings: &Settings<'_>) -> io::Result<()> {
 fn storage_limit(dir: &Path, before: &str) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(dir)?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let promised = before
-        .lines()
-        .find_map(|line| line.trim().strip_prefix(FILE_LIMIT))
-        .and_then(|number| number.trim().parse().ok())
-        .unwrap_or(0);
-    Ok((free / 2).clamp(LEAST_STORAGE, FULL_STORAGE).max(promised))
+    Ok((free / 2).clamp(LEAST_STORAGE, FULL_STORAGE).max(promised(before).unwrap_or(0)))
+}
+
+/// The limit that a file has.
+fn promised(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.trim().strip_prefix(FILE_LIMIT)?.trim().parse().ok())
 }
 
 fn render(settings: &Settings<'_>, limit: u64) -> io::Result<String> {

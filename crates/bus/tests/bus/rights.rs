@@ -329,7 +329,7 @@ async fn the_webhook_worker_keeps_its_own_consumers() {
     let durable = Durable::webhook(subscription, &selection, true);
     webhook.put_siem(&durable, SystemClock.now(), None).await.unwrap();
     let name = Durable::webhook_name(subscription);
-    assert_eq!(webhook.siem_names().await.unwrap(), [name.clone()]);
+    assert_eq!(webhook.siem_names().await.unwrap(), std::slice::from_ref(&name));
 
     let topic = Topic::AttackerSessionStarted;
     let session = payload::AttackerSession {

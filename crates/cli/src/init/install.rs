@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use decnet_bus::{KeyFolder, Worker, holders};
+use decnet_bus::{KeyFolder, Worker, holders, server::ServiceConfig};
 use decnet_core::{FleetSecret, HostId};
 use decnet_deploy::{BIN, ETC, Group, InstalledFile, KEYS, STATE, UNITS};
 
@@ -162,8 +162,14 @@ fn broker(ground: &mut Ground) -> Result<Outcome> {
             folder.public(holder).transpose().map(|public| public.map(|public| (holder, public)))
         })
         .collect::<Result<_, _>>()?;
-    let text = decnet_deploy::broker_config(&users, &HostId::default())?;
-    let file = InstalledFile::public(format!("{KEYS}/nats.conf"), text);
+    let path = format!("{KEYS}/nats.conf");
+    let before = fs::read_to_string(ground.at(&path)).unwrap_or_default();
+    // In a dry run the folder may not be there yet; its disk is.
+    let mut disk = ground.at(STATE);
+    while !disk.exists() && disk.pop() {}
+    let storage = ServiceConfig::storage(&disk, &before).context("the disk of the streams")?;
+    let text = decnet_deploy::broker_config(&users, &HostId::default(), storage)?;
+    let file = InstalledFile::public(path, text);
     let changed = ground.put(&file)?;
     ground.stale |= changed;
     let path = ground.at(&file.path).display().to_string();
