@@ -85,11 +85,15 @@ pub(crate) fn start() -> Result<()> {
 /// Removes a pid file whose process is gone or has become somebody else; true if its process is really there.
 fn clear_if_stale(file: &Path, name: &str) -> Result<bool> {
     let Ok(text) = std::fs::read_to_string(file) else { return Ok(false) };
-    let comm = text.trim().parse::<u32>().ok().and_then(|pid| {
-        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        Some(comm.trim().to_owned())
+    let stat = text.trim().parse::<u32>().ok().and_then(|pid| {
+        // `5140 (dockerd) S 1 ...`
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = stat.split_once('(')?;
+        let (comm, rest) = rest.rsplit_once(')')?;
+        Some((comm.to_owned(), rest.trim_start().chars().next()?))
     });
-    if comm.as_deref() == Some(name) {
+    // One that nobody has buried is dead, though the engine takes it for alive.
+    if stat.is_some_and(|(comm, state)| comm == name && !matches!(state, 'Z' | 'X')) {
         return Ok(true);
     }
     println!("setup: {} is left from an engine that was killed; removing it", file.display());
@@ -113,6 +117,13 @@ mod tests {
             !clear_if_stale(&file, "dockerd").unwrap() && !file.exists(),
             "the number is somebody else's"
         );
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        while !std::fs::read_to_string(format!("/proc/{}/stat", dead.id())).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        std::fs::write(&file, dead.id().to_string()).unwrap();
+        assert!(!clear_if_stale(&file, "true").unwrap() && !file.exists(), "it is dead and not buried");
+        dead.wait().unwrap();
         std::fs::write(&file, "not a number").unwrap();
         assert!(!clear_if_stale(&file, "dockerd").unwrap() && !file.exists());
     }
