@@ -3,7 +3,7 @@
 //!
 //! Pure: from what was read of the image and the plan to the entries of an archive. It plants no bait.
 
-use std::{fmt::Write, net::IpAddr};
+use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,6 +21,10 @@ const FIRST_PERSONS: [&str; 9] =
 const YESCRYPT: [&str; 5] = ["debian", "ubuntu22", "kali", "fedora", "arch"];
 /// Accounts below this are a service's.
 const FIRST_UID: u32 = 1000;
+/// Services' numbers that `useradd` gives away; below are the distribution's own.
+const FIRST_SERVICE: u32 = 100;
+/// People's numbers end before the dynamic ones of systemd.
+const LAST_UID: u32 = 59_999;
 /// Folders whose age is told by every `ls -l /`, and that are root's everywhere.
 pub(super) const FOLDERS: [&str; 12] =
     ["etc", "home", "root", "usr", "usr/local", "var", "var/lib", "var/cache", "srv", "opt", "mnt", "media"];
@@ -155,29 +159,34 @@ fn accounts(facts: &Facts, plan: &DeckyPlan, installed: DateTime<Utc>, peopled: 
     let mut homes = Vec::new();
     let mut first = true;
     for person in &plan.persona.accounts {
-        let Account { login, uid, full_name, password, .. } = person;
+        let Account { login, full_name, password, .. } = person;
         let hash = crypt(&plan.persona.distro, password, &plan.seed.child("identity/shadow").child(login));
         if has_line(&passwd, login) {
             // Root, or an account that the image brings: only its password is ours.
             shadow = with_hash(&shadow, login, &hash, day);
             continue;
         }
+        let uid = free_id(&passwd, &group, person.uid);
+        let gid = id_of(&group, login).unwrap_or(uid);
         let gecos: String = full_name.chars().filter(|c| !matches!(c, ':' | ',' | '\n')).collect();
         // Writing to a String does not fail.
-        let _ = writeln!(passwd, "{login}:x:{uid}:{uid}:{gecos},,,:/home/{login}:{}", facts.shell);
-        let _ = writeln!(group, "{login}:x:{uid}:");
+        let _ = writeln!(passwd, "{login}:x:{uid}:{gid}:{gecos},,,:/home/{login}:{}", facts.shell);
+        let is_new_group = !has_line(&group, login);
+        if is_new_group {
+            let _ = writeln!(group, "{login}:x:{gid}:");
+        }
         let since = peopled.timestamp().div_euclid(86_400);
         let _ = writeln!(shadow, "{login}:{hash}:{since}:0:99999:7:::");
-        if let Some(gshadow) = &mut gshadow {
+        if let Some(gshadow) = gshadow.as_mut().filter(|_| is_new_group) {
             let _ = writeln!(gshadow, "{login}:!::");
         }
-        if *uid >= FIRST_UID && std::mem::take(&mut first) {
+        if uid >= FIRST_UID && std::mem::take(&mut first) {
             for name in FIRST_PERSONS {
                 group = with_member(&group, name, login, 3);
                 gshadow = gshadow.map(|text| with_member(&text, name, login, 3));
             }
         }
-        homes.extend(home(facts, plan, person, peopled));
+        homes.extend(home(facts, plan, login, (uid, gid), peopled));
     }
     let file =
         |path: &str, mode: u32, gid: u32, text: String| Entry::file(path, mode, peopled, text).of(0, gid);
@@ -191,18 +200,46 @@ fn accounts(facts: &Facts, plan: &DeckyPlan, installed: DateTime<Utc>, peopled: 
     entries
 }
 
-fn home(facts: &Facts, plan: &DeckyPlan, person: &Account, peopled: DateTime<Utc>) -> Vec<Entry> {
-    let (login, uid) = (&person.login, person.uid);
+fn home(
+    facts: &Facts,
+    plan: &DeckyPlan,
+    login: &str,
+    (uid, gid): (u32, u32),
+    peopled: DateTime<Utc>,
+) -> Vec<Entry> {
     let made = peopled + offset(&plan.seed.child("identity/home").child(login), 1, 86_400);
     let mode = if plan.persona.distro.starts_with("ubuntu") { 0o750 } else { 0o700 };
     let place = |entry: &Entry| {
         let path = format!("home/{login}/{}", entry.path);
         // useradd and adduser keep the times of skel's files.
-        Entry { path, ..entry.clone() }.of(uid, uid)
+        Entry { path, ..entry.clone() }.of(uid, gid)
     };
     let mut entries: Vec<Entry> = facts.skel.iter().map(place).collect();
-    entries.push(Entry::folder(&format!("home/{login}"), mode, made).of(uid, uid));
+    entries.push(Entry::folder(&format!("home/{login}"), mode, made).of(uid, gid));
     entries
+}
+
+/// The number that a new account gets which would like to have `wanted`: that, or the next one of its kind that the image
+/// has given to nobody. Services' numbers are given away downwards, people's upwards.
+fn free_id(passwd: &str, group: &str, wanted: u32) -> u32 {
+    let taken: BTreeSet<u32> = [passwd, group].into_iter().flat_map(str::lines).filter_map(id).collect();
+    let is_free = |number: &u32| !taken.contains(number);
+    let found = if wanted < FIRST_UID {
+        (FIRST_SERVICE..=wanted).rev().chain(wanted..FIRST_UID).find(is_free)
+    } else {
+        (wanted..=LAST_UID).find(is_free)
+    };
+    found.unwrap_or(wanted)
+}
+
+/// The number of a line of passwd or group.
+fn id(line: &str) -> Option<u32> {
+    line.split(':').nth(2)?.parse().ok()
+}
+
+/// The number of `name`.
+fn id_of(text: &str, name: &str) -> Option<u32> {
+    text.lines().find(|line| line.split(':').next() == Some(name)).and_then(id)
 }
 
 /// Whether a file of this kind has a line for `name`.

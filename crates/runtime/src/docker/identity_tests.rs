@@ -116,3 +116,35 @@ fn a_machine_is_the_same_every_time_and_no_two_are_alike() {
     sha_crypt::PasswordVerifier::verify_password(&ShaCrypt::SHA512, person.password.as_bytes(), &hash)
         .unwrap();
 }
+
+#[test]
+fn a_number_that_the_image_has_given_away_is_given_to_nobody_else() {
+    let plan = machine_plan("debian");
+    let installed = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
+    let mut facts = debian();
+    // As Debian 12 has them; the number of a first person may be taken as well.
+    facts.passwd.push_str(
+        "systemd-network:x:998:998::/:/usr/sbin/nologin\nadmin:x:1000:1000::/home/admin:/bin/bash\n",
+    );
+    facts.group.push_str("systemd-network:x:998:\nsystemd-journal:x:997:\nadmin:x:1000:\n");
+    let made = entries(&facts, &Machine { plan: &plan, installed, gateway: None, has_zone: true });
+    let (passwd, group) = (text(&made, "etc/passwd"), text(&made, "etc/group"));
+    for file in [passwd, group] {
+        let mut numbers: Vec<u32> = file.lines().filter_map(id).collect();
+        numbers.sort_unstable();
+        let before = numbers.len();
+        numbers.dedup();
+        assert_eq!(numbers.len(), before, "{file}");
+    }
+    let added = plan.persona.accounts.iter().filter(|person| !has_line(&facts.passwd, &person.login));
+    for person in added.inspect(|person| assert!(has_line(group, &person.login))) {
+        let uid = id_of(passwd, &person.login).unwrap();
+        assert_eq!((id_of(group, &person.login), uid < FIRST_UID), (Some(uid), person.uid < FIRST_UID));
+        let home = made.iter().find(|entry| entry.path == format!("home/{}", person.login)).unwrap();
+        assert_eq!((home.uid, home.gid), (uid, uid));
+    }
+    assert_eq!(free_id(&facts.passwd, &facts.group, 998), 996);
+    assert_eq!(free_id(&facts.passwd, &facts.group, 1000), 1001);
+    let all: String = (100..=998).map(|number| format!("a:x:{number}:\n")).collect();
+    assert_eq!(free_id("", &all, 998), 999, "upwards where nothing is free below");
+}
