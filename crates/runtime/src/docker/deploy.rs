@@ -7,7 +7,7 @@ use bollard::query_parameters::LogsOptionsBuilder;
 use decnet_core::Clock;
 use decnet_fleet::{
     DeckyPlan, DecoyPlacement,
-    plan::{CONFIG_PATH, ContainerPlan, ContainerRole},
+    plan::{CONFIG_PATH, ContainerPlan, ContainerRole, Image},
 };
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Deployed, RuntimeError,
     error::blocking,
-    process::{delete_path, make_folder, write_record},
+    process::{delete_path, make_evidence, write_record},
 };
 
 /// What the engine says of a name.
@@ -67,7 +67,7 @@ impl Decky {
         let artifacts = self.host.artifacts_of(&self.name);
         blocking(move || {
             paths.make()?;
-            make_folder(&artifacts)?;
+            make_evidence(&artifacts)?;
             write_record(&paths.deployment(), &*record)?;
             // A removal that failed is taken back by whoever deploys it again.
             delete_path(&paths.removing())
@@ -110,7 +110,16 @@ impl Decky {
         let of = |container: &ContainerPlan| there.iter().find(|seen| seen.name == container.name);
         if of(front).is_none() {
             self.create(deployment, front, made).await?;
-            let document = serde_json::to_vec(&plan.decoy_config(&placement(plan)));
+            let mut document = plan.decoy_config(&placement(plan));
+            let shell = beside.iter().find(|container| container.role == ContainerRole::Shell);
+            if let Some(Image::Full { distro }) = shell.map(|shell| &shell.image)
+                && let Some(release) = self.host.images.release(distro).await?
+                && let Some(ssh) = document.services.iter_mut().find(|service| service.slug == "ssh")
+            {
+                // The greeting is that of the package which the intruder finds in the shell.
+                ssh.settings.insert("release".to_owned(), release);
+            }
+            let document = serde_json::to_vec(&document);
             let document = document.map_err(|error| RuntimeError::Internal(error.to_string()))?;
             let document = Entry::file(CONFIG_PATH, 0o600, deployment.placed_at, document);
             self.host.put(&front.name, &[document]).await?;

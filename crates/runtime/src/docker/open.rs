@@ -26,7 +26,7 @@ use crate::{
     capture::{Capture, CaptureLimits, CaptureOptions},
     error::{blocking, io_error},
     output::{Output, Watcher},
-    process::make_folder,
+    process::{make_evidence, make_folder},
 };
 
 /// Deckies looked after at once.
@@ -38,7 +38,7 @@ impl DockerRuntime {
         let (folder, artifacts) = (options.folder.clone(), options.artifacts.clone());
         let (base, artifacts, lock) = blocking(move || {
             make_folder(&folder)?;
-            make_folder(&artifacts)?;
+            make_evidence(&artifacts)?;
             // The engine mounts them by their path.
             let base = folder.canonicalize().map_err(io_error("find", &folder))?;
             let artifacts = artifacts.canonicalize().map_err(io_error("find", &artifacts))?;

@@ -195,7 +195,7 @@ impl Decky {
         self.folder.make()?;
         let port_base = ports::choose(&plan, self.host.port_offset)?;
         let artifacts = self.host.artifacts.join(self.name.as_str());
-        folder::make(&artifacts)?;
+        folder::make_evidence(&artifacts)?;
         let placement = DecoyPlacement {
             bind: Vec::new(),
             port_base,

@@ -89,8 +89,18 @@ pub(crate) fn removed(base: &Path) -> PathBuf {
 
 /// Makes `path` (and what is above it) for the agent's eyes only.
 pub(crate) fn make(path: &Path) -> Result<(), RuntimeError> {
+    make_with(path, 0o700)
+}
+
+/// Makes a folder of evidence: the group may read it as far as the process's umask lets it. Where the folder above hands
+/// its group on (setgid, as installed), that is the group of the workers, and the API shows what is in here.
+pub(crate) fn make_evidence(path: &Path) -> Result<(), RuntimeError> {
+    make_with(path, 0o750)
+}
+
+fn make_with(path: &Path, mode: u32) -> Result<(), RuntimeError> {
     let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700);
+    builder.recursive(true).mode(mode);
     builder.create(path).map_err(io_error("make", path))
 }
 

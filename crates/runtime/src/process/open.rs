@@ -28,7 +28,7 @@ impl ProcessRuntime {
         let ProcessOptions { folder, artifacts, decoy, port_offset, clock, ids } = options;
         let (base, artifacts, lock) = blocking(move || {
             folder::make(&folder)?;
-            folder::make(&artifacts)?;
+            folder::make_evidence(&artifacts)?;
             // Decoys are found by the path of their document, so it must be the same for every agent.
             let base = folder.canonicalize().map_err(io_error("find", &folder))?;
             let artifacts = artifacts.canonicalize().map_err(io_error("find", &artifacts))?;
