@@ -57,7 +57,10 @@ const LINE_SHOWN: usize = 512;
 
 /// Makes the service.
 pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
-    let server = Server::of(&context.persona, &context.seed);
+    let mut server = Server::of(&context.persona, &context.seed);
+    if let Some(release) = context.settings.get("release") {
+        server.say(release).map_err(|reason| BuildError { slug: "ssh", reason })?;
+    }
     let keys = hostkeys::derive(&context.seed.child("hostkeys"))
         .map_err(|error| BuildError { slug: "ssh", reason: format!("cannot make host keys ({error})") })?;
     let shells = match context.shell.clone() {

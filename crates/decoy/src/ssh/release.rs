@@ -186,6 +186,9 @@ const RELEASES: &[Release] = &[
     },
 ];
 
+/// Longest release: the whole line has at most 255 bytes.
+const RELEASE_MAX: usize = 200;
+
 /// Order in which a server with these three keys offers them.
 const KEY_ALGORITHMS: &[Algorithm] = &[
     Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
@@ -229,6 +232,22 @@ impl Server {
         }
     }
 
+    /// Lets it greet as the package in the decky's shell does, such as `OpenSSH_9.2p1 Debian-2+deb12u7`.
+    pub(super) fn say(&mut self, release: &str) -> Result<(), String> {
+        // RFC 4253, 4.2: software version, then comments; nothing else on the line.
+        let sound = release.starts_with("OpenSSH_")
+            && release.len() <= RELEASE_MAX
+            && release.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if !sound {
+            return Err(format!(
+                "its setting release ({}) is no OpenSSH version: give one such as \"OpenSSH_9.2p1 Debian-2+deb12u7\"",
+                decnet_logline::clean(release)
+            ));
+        }
+        self.ident = format!("SSH-2.0-{release}");
+        Ok(())
+    }
+
     /// The lists of the KEXINIT.
     pub(super) fn preferred(&self) -> Preferred {
         let mut kex = self.guide.kex.to_vec();
@@ -266,6 +285,19 @@ mod tests {
         }
         "no-such".clone_into(&mut persona.distro);
         assert!(Server::of(&persona, &seed).ident.contains("Debian-2+deb12u"));
+    }
+
+    #[test]
+    fn the_release_of_the_shells_package_is_greeted_with_and_nothing_else_is() {
+        let seed = FleetSecret::from_number(4).seed();
+        let mut server = Server::of(&persona::standalone(&seed), &seed);
+        server.say("OpenSSH_9.2p1 Debian-2+deb12u10").unwrap();
+        assert_eq!(server.ident, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10");
+        let long = format!("OpenSSH_{}", "9".repeat(250));
+        for bad in ["", "dropbear_2022.83", "OpenSSH_9\r\nInjected", "OpenSSH_9\0", "OpenSSH_\u{e9}", &long] {
+            assert!(server.say(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(server.ident, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use tokio::{io::AsyncReadExt, sync::Mutex};
 use super::{
     DockerOptions,
     engine::{Engine, status},
-    tiny,
+    release, tiny,
 };
 use crate::{
     RuntimeError,
@@ -68,6 +68,9 @@ impl Age {
 /// The digests of root file systems, so that each is read once.
 type Digests = BTreeMap<String, (Age, String)>;
 
+/// What SSH servers of root file systems say, by the digests of these.
+type Releases = BTreeMap<String, Option<String>>;
+
 /// The images of this host.
 pub(super) struct Images {
     engine: Arc<Engine>,
@@ -77,6 +80,8 @@ pub(super) struct Images {
     clock: Arc<dyn Clock>,
     /// Where digests are remembered.
     record: PathBuf,
+    /// Where [`Releases`] are remembered.
+    releases: PathBuf,
     /// Tag of the image of the decoy as it is, once made.
     tiny: Mutex<Option<(Age, String)>>,
     /// One import at a time.
@@ -85,10 +90,11 @@ pub(super) struct Images {
 
 impl Images {
     pub(super) fn new(engine: Arc<Engine>, options: &DockerOptions, base: &Path) -> Self {
-        let record = base.join("images.json");
+        let (record, releases) = (base.join("images.json"), base.join("releases.json"));
         let decoy = std::path::absolute(&options.decoy).unwrap_or_else(|_| options.decoy.clone());
         let (folder, pull, clock) = (options.images.clone(), options.pull, Arc::clone(&options.clock));
-        Self { engine, decoy, folder, pull, clock, record, tiny: Mutex::default(), shells: Mutex::default() }
+        let (tiny, shells) = (Mutex::default(), Mutex::default());
+        Self { engine, decoy, folder, pull, clock, record, releases, tiny, shells }
     }
 
     pub(super) fn decoy(&self) -> &Path {
@@ -171,6 +177,26 @@ impl Images {
             self.import(&repository, &digest, Request::new(body_try_stream(chunks(file)))).await?;
         }
         Ok(tag)
+    }
+
+    /// What the SSH server of a distribution's root file system says; `None` where that is not known.
+    pub(super) async fn release(&self, distro: &str) -> Result<Option<String>, RuntimeError> {
+        let _one = self.shells.lock().await;
+        let path = self.root_of(distro);
+        let Some(age) = Age::of(&path) else { return Ok(None) };
+        let digest = self.digest(distro, path.clone(), age).await?;
+        let record = self.releases.clone();
+        blocking(move || {
+            let mut known: Releases = read_record(&record)?.unwrap_or_default();
+            if let Some(release) = known.get(&digest) {
+                return Ok(release.clone());
+            }
+            let release = release::of(&path).map_err(io_error("read", &path))?;
+            known.insert(digest, release.clone());
+            write_record(&record, &known)?;
+            Ok(release)
+        })
+        .await
     }
 
     async fn digest(&self, distro: &str, path: PathBuf, age: Age) -> Result<String, RuntimeError> {

@@ -25,6 +25,7 @@ mod open;
 mod paths;
 mod prepare;
 mod probe;
+mod release;
 mod shell;
 mod static_file;
 mod status;
