@@ -92,6 +92,9 @@ fn only_the_agent_has_powers_and_only_who_calls_out_may() {
         assert_eq!(text.contains("CAP_"), *worker == Worker::Agent, "{worker}");
         assert_eq!(!text.contains("IPAddressDeny=any"), worker.spec().grant.egress, "{worker}");
         assert_eq!(text.contains("KillMode=process"), *worker == Worker::Agent, "{worker}");
+        // Who opens what intruders left needs a call that this filter refuses.
+        let opens = matches!(worker, Worker::Agent | Worker::Api);
+        assert_eq!(text.contains("RestrictSUIDSGID=no"), opens, "{worker}");
         assert!(!text.contains("docker.sock") && !text.contains("SupplementaryGroups"), "{worker}");
     }
 }

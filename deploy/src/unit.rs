@@ -19,7 +19,7 @@ pub const fn most_exposed(worker: Worker) -> u32 {
     let grant = worker.spec().grant;
     match worker {
         Worker::Agent => AGENT_EXPOSURE,
-        _ if grant.is_plain() => PLAIN_EXPOSURE,
+        _ if grant.is_plain() && !grant.artifacts => PLAIN_EXPOSURE,
         _ => GRANTED_EXPOSURE,
     }
 }
@@ -234,7 +234,6 @@ fn shut_in(unit: &mut Unit, grant: &Grant) {
         "ProtectControlGroups",
         "ProtectClock",
         "ProtectHostname",
-        "RestrictSUIDSGID",
         "RestrictRealtime",
         "LockPersonality",
         "MemoryDenyWriteExecute",
@@ -243,6 +242,9 @@ fn shut_in(unit: &mut Unit, grant: &Grant) {
         unit.set(wall, "yes");
     }
     unit.set("ProtectSystem", "strict");
+    // This filter cannot look into `openat2` and refuses it altogether, and that call is what keeps whoever opens an
+    // intruder's files beneath their folder. Without it a worker could at most lend out its own user.
+    unit.set("RestrictSUIDSGID", if grant.docker || grant.artifacts { "no" } else { "yes" });
     // A user namespace would make every capability one over nothing.
     unit.set("PrivateUsers", if grant.capabilities.is_empty() { "yes" } else { "no" });
     if grant.docker {
