@@ -1,10 +1,12 @@
 //! `decnet images import`: a root file system that the operator has, copied as it is once nothing in it is amiss.
 //!
-//! The tar is not changed: it is copied first and looked through then, so what was checked is what is kept.
+//! It is copied first and looked through then, so what was checked is what is kept. One thing is changed: files lose the
+//! rights that they would run with (`security.capability`), which a shell's container has not, so that they would not run.
 
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     path::{Component, Path},
 };
 
@@ -21,6 +23,11 @@ const MAX_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 const MAX_ENTRIES: usize = 2_000_000;
 /// Longest os-release that is read.
 const MAX_OS_RELEASE: u64 = 64 * 1024;
+/// The record of a file's rights as tar writes it, and what becomes of its name: unknown names are passed over.
+const RIGHTS: &[u8; 33] = b"SCHILY.xattr.security.capability=";
+const NO_RIGHTS: &[u8; 33] = b"DECNET.xattr.security.capability=";
+/// Most bytes of one file's records.
+const MAX_RECORDS: u64 = 1 << 20;
 /// First bytes of what people take for a tar, and how it becomes one.
 const PACKED: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "gzip -dc"),
@@ -72,6 +79,12 @@ pub(super) fn run(store: &Store, distro: &Distro, from: &Path) -> Result<()> {
         eprintln!(
             "decnet: warning: its os-release says {id}, but {} is {}: a shell will contradict the decky",
             distro.slug, distro.id
+        );
+    }
+    let disarmed = disarm(copy.as_file()).context("cannot take rights off files in the copy")?;
+    if disarmed > 0 {
+        eprintln!(
+            "decnet: {disarmed} files lose the rights to run with (security.capability), such as ping's"
         );
     }
     let path = locked.finish(distro.slug, copy)?;
@@ -149,6 +162,28 @@ fn look(mut file: &File) -> Result<Found, Unfit> {
     Ok(Found { entries, id })
 }
 
+/// Gives the records of files' rights (tar's extended headers) a name that nobody knows and that is as long. How many.
+fn disarm(mut file: &File) -> io::Result<usize> {
+    let mut places = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    let mut archive = tar::Archive::new(file);
+    for entry in archive.entries_with_seek()?.raw(true) {
+        let entry = entry?;
+        if entry.header().entry_type() != EntryType::XHeader {
+            continue;
+        }
+        let begins = entry.raw_file_position();
+        let mut records = Vec::new();
+        entry.take(MAX_RECORDS).read_to_end(&mut records)?;
+        let found = records.windows(RIGHTS.len()).position(|window| window == RIGHTS);
+        places.extend(found.map(|at| begins + at as u64));
+    }
+    for place in &places {
+        file.write_all_at(NO_RIGHTS, *place)?;
+    }
+    Ok(places.len())
+}
+
 /// A name as a path below the root, without `./`; `None` if it leads elsewhere.
 fn below(path: &Path) -> Option<String> {
     let mut inside = Vec::new();
@@ -221,6 +256,39 @@ mod tests {
         })
         .unwrap();
         assert_eq!((found.entries, found.id.as_deref()), (8, Some("alpine")));
+    }
+
+    #[test]
+    fn files_lose_the_rights_that_a_container_has_not() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let right: &[u8] = &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for name in ["usr/bin/ping", "usr/bin/other"] {
+            builder
+                .append_pax_extensions([("SCHILY.xattr.security.capability", right), ("comment", b"x")])
+                .unwrap();
+            builder.append_data(&mut header(EntryType::Regular, 700), name, &[b'x'; 700][..]).unwrap();
+        }
+        // Not a record, but what a file holds.
+        builder.append_data(&mut header(EntryType::Regular, 33), "note", &RIGHTS[..]).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), builder.into_inner().unwrap()).unwrap();
+        assert_eq!(disarm(&File::options().read(true).write(true).open(file.path()).unwrap()).unwrap(), 2);
+        let mut archive = tar::Archive::new(File::open(file.path()).unwrap());
+        let mut names = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let records = entry.pax_extensions().unwrap();
+            let keys = records.into_iter().flatten().map(|record| record.unwrap().key().unwrap().to_owned());
+            let keys: Vec<_> = keys.collect();
+            assert!(!keys.iter().any(|key| key.starts_with("SCHILY")), "{keys:?}");
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            names.push((entry.path().unwrap().display().to_string(), content.len()));
+            assert!(entry.path().unwrap() != Path::new("note") || content == RIGHTS);
+        }
+        let whole =
+            [("usr/bin/ping".to_owned(), 700), ("usr/bin/other".to_owned(), 700), ("note".to_owned(), 33)];
+        assert_eq!(names, whole);
     }
 
     #[test]

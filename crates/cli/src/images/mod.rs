@@ -3,6 +3,7 @@
 //!
 //! Files only: it never talks to an engine. The agent turns a file into an image when a deployment needs it.
 
+mod age;
 mod build;
 mod import;
 mod recipe;
