@@ -7,6 +7,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -132,7 +133,9 @@ impl Transcripts {
     }
 
     fn check(&self, folder: &Path) -> Result<(), Skip> {
-        fs::create_dir_all(folder).map_err(|_| Skip::OpenFailed)?;
+        // What an intruder typed and saw is for the group that the folder above hands on, not for all.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o750).create(folder);
+        made.map_err(|_| Skip::OpenFailed)?;
         let space = rustix::fs::statvfs(folder).map_err(|_| Skip::OpenFailed)?;
         if space.f_bavail.saturating_mul(space.f_frsize) < self.free_min {
             return Err(Skip::DiskPressure);
@@ -279,7 +282,7 @@ fn whole_characters(bytes: &[u8]) -> usize {
 
 fn open(folder: &Path, day: NaiveDate) -> io::Result<File> {
     let name = format!("sessions-{}.jsonl", day.format("%Y-%m-%d"));
-    OpenOptions::new().append(true).create(true).open(folder.join(name))
+    OpenOptions::new().append(true).create(true).mode(0o640).open(folder.join(name))
 }
 
 fn start(folder: &Path, failed: Arc<AtomicBool>) -> io::Result<mpsc::Sender<Job>> {
@@ -335,6 +338,7 @@ mod tests {
     use chrono::DateTime;
     use decnet_core::ManualClock;
     use serde_json::Value;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -354,6 +358,10 @@ mod tests {
         transcript.resize(Window { cols: 100, rows: 30, ..WINDOW }).send(&queue).await;
         let ended = transcript.end().await;
         let name = "transcripts/sessions-2026-01-01.jsonl";
+        for path in ["transcripts", name] {
+            let mode = fs::metadata(folder.path().join(path)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o027, 0, "{path}: {mode:o}");
+        }
         let text = fs::read_to_string(folder.path().join(name)).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         (lines, text.lines().map(|line| line.len() + 1).collect(), ended)

@@ -48,8 +48,13 @@ const MYSELF: &str = "/proc/self/exe";
 const LOGIN_VARIABLE: &str = "LOGIN";
 /// Largest document that is handed from stage to stage.
 const HANDED_MAX: u64 = 4 << 20;
-/// The rights that root in the intruder's shell keeps: those over the container's own files and processes.
+/// The rights that root in the intruder's shell keeps: those over the container's own files and processes, and the right to
+/// send messages to the kernel's audit, without which `sudo` complains. With it he can write lines into the audit log of the
+/// host, if that keeps one: they name their sender, and engines give this right to every container.
 const INTRUDERS_RIGHTS: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::AUDIT_WRITE)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::SYS_CHROOT)
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
     .union(CapabilitySet::SETGID)
