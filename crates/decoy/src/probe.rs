@@ -1,5 +1,6 @@
 //! `probe-banner`: connects as one decky to another, reads its greeting and says goodbye. This is the fleet's own
-//! traffic; the caller chooses the source port so that it is recognised as such.
+//! traffic; the caller chooses the source port so that it is recognised as such. A service where the client speaks first
+//! sees what it sees of a monitor that only tries whether the port is open.
 //!
 //! Takes addresses only: names are never resolved here.
 
@@ -19,10 +20,16 @@ use tokio::{
 const GREETING_MAX: usize = 1024;
 /// All of it takes at most this long.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// A service that is not known to greet has this long to do so.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+/// Services that speak first: ftp, ssh, telnet, smtp (and submission), pop3, imap, mysql, vnc.
+const GREETS: [u16; 9] = [21, 22, 23, 25, 110, 143, 587, 3306, 5900];
+/// Services where the client speaks first: http and https, ldap, smb, their usual other ports, redis.
+const SILENT: [u16; 8] = [80, 389, 443, 445, 6379, 8080, 8443, 9200];
 /// What we call ourselves to an SSH server, so that it does not log a silent client.
 const SSH_CLIENT: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n";
 
-/// The first line that the service says, and the port that we came from.
+/// The first line that the service says, and the port that we came from. Nothing where it was reached and said nothing.
 pub async fn probe(
     to: SocketAddr,
     from: Option<IpAddr>,
@@ -33,7 +40,15 @@ pub async fn probe(
     let mut stream = timeout_at(deadline, connect(to, from, source_port)).await.map_err(late)??;
     let port = stream.local_addr()?.port();
     let mut greeting = Vec::new();
-    timeout_at(deadline, read_line(&mut stream, &mut greeting)).await.map_err(late)??;
+    let until = match to.port() {
+        port if GREETS.contains(&port) => deadline,
+        port if SILENT.contains(&port) => Instant::now(),
+        _ => deadline.min(Instant::now() + SHORT_PATIENCE),
+    };
+    // One that says nothing was reached all the same.
+    if let Ok(read) = timeout_at(until, read_line(&mut stream, &mut greeting)).await {
+        read?;
+    }
     if greeting.starts_with(b"SSH-") {
         timeout_at(deadline, stream.write_all(SSH_CLIENT)).await.map_err(late)??;
     }

@@ -291,6 +291,21 @@ async fn the_probe_comes_from_the_port_it_is_told() {
     scene.decoy.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_waits_for_its_client_is_reached_all_the_same() {
+    let scene = Scene::start(&["http", "redis"]).await;
+    for slug in ["http", "redis"] {
+        let address = scene.address(slug);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_decnet-decoy"));
+        command.args(["probe-banner", &address.ip().to_string(), &address.port().to_string()]);
+        let began = Instant::now();
+        let output = run(command).await;
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"\n"[..]), "{output:?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+    scene.decoy.stop().await;
+}
+
 /// The key exchanges that cost the server most, as many at once as one source may have.
 #[test]
 fn costly_key_exchanges_leave_the_other_services_alone() {
