@@ -18,6 +18,7 @@ use super::{
     decky::{Decky, Deployment, Host},
     engine::{endpoints, pid},
     labels::{Seen, list_of},
+    tend::namespace,
 };
 use crate::{
     Deployed, RuntimeError,
@@ -135,7 +136,13 @@ impl Decky {
             return Err(self.ended_at_once(&front.name, started.as_ref()).await);
         };
         self.live().since = Some(Instant::now());
-        self.contain(process).await?;
+        if let Err(error) = self.contain(process).await {
+            if namespace(process).is_some() {
+                return Err(error);
+            }
+            let ended = self.host.engine.inspect(&front.name).await?;
+            return Err(self.ended_at_once(&front.name, ended.as_ref()).await);
+        }
         let gateway = endpoints(found).find_map(|endpoint| endpoint.gateway.as_ref()?.parse::<IpAddr>().ok());
         for container in beside {
             let is_fresh = of(container).is_none();

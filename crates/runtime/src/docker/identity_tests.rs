@@ -145,6 +145,6 @@ fn a_number_that_the_image_has_given_away_is_given_to_nobody_else() {
     }
     assert_eq!(free_id(&facts.passwd, &facts.group, 998), 996);
     assert_eq!(free_id(&facts.passwd, &facts.group, 1000), 1001);
-    let all: String = (100..=998).map(|number| format!("a:x:{number}:\n")).collect();
-    assert_eq!(free_id("", &all, 998), 999, "upwards where nothing is free below");
+    let all: Vec<String> = (100..=998).map(|number| format!("a:x:{number}:")).collect();
+    assert_eq!(free_id("", &all.join("\n"), 998), 999, "upwards where nothing is free below");
 }

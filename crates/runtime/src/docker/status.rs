@@ -198,6 +198,9 @@ fn problem(report: &Report, age: Option<Duration>, now: DateTime<Utc>) -> Option
 
 /// What of its containers is not as it should be.
 fn explain<'a>(wanted: impl Iterator<Item = &'a str>, seen: &[Seen]) -> Option<String> {
+    if seen.is_empty() {
+        return Some("its containers are gone: `decnet deploy` brings it up again".to_owned());
+    }
     let troubles: Vec<String> = wanted
         .filter_map(|name| match seen.iter().find(|seen| seen.name == name) {
             None => Some(format!("container {name} is not there")),

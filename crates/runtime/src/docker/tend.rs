@@ -98,6 +98,10 @@ impl Decky {
             self.live().since = Some(Instant::now());
         }
         let contained = self.contain(process).await;
+        if contained.is_err() && namespace(process).is_none() {
+            // It ended meanwhile. The engine says so in a moment, and that is what there is to say.
+            return Ok(Look::Later(FIRST_PAUSE));
+        }
         if contained.is_err() {
             self.stop_beside(beside).await?;
         }
@@ -134,10 +138,11 @@ impl Decky {
         let is_shell = container.role == ContainerRole::Shell;
         if let Some(process) = process {
             if namespace(process) == namespace(front) {
-                if is_shell {
-                    self.capture(process).await?;
+                let captured = if is_shell { self.capture(process).await } else { Ok(()) };
+                if captured.is_err() && namespace(process).is_none() {
+                    return Ok(Some(FIRST_PAUSE));
                 }
-                return Ok(None);
+                return captured.map(|()| None);
             }
             tracing::info!(decky = %self.name, container = container.name, "its front has a new network: starting it again");
             self.host.engine.stop(&container.name, SHELL_FAREWELL_S).await?;

@@ -147,7 +147,7 @@ async fn what_was_removed_by_hand_is_told_and_not_made_again() {
     bench.engine.remove(&bench.full("web")).unwrap();
     timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
     let gone = bench.reaches(&runtime, "web", DeckyState::TornDown).await;
-    assert!(gone.last_error.unwrap().contains("is not there"));
+    assert!(gone.last_error.unwrap().contains("are gone"));
     assert!(gone.hopeless);
     // An agent that starts now does not make it either.
     drop(runtime);
