@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(retry_delay(3, 1.0), Duration::from_millis(4800));
         assert_eq!(retry_delay(3, f64::NAN), Duration::from_secs(4));
         assert_eq!(retry_delay(0, 0.5), retry_delay(1, 0.5));
-        assert!(retry_delay(u64::MAX, 7.0) <= Duration::from_secs(1080));
+        assert!(retry_delay(u64::MAX, 7.0) <= Duration::from_mins(18));
     }
 
     #[test]

@@ -26,8 +26,10 @@ pub fn class_of(event_type: &str) -> EventClass {
     match event_type {
         "command" | "exec" | "query" | "input" | "shell_input" | "execute" | "run" | "sql_query"
         | "redis_command" | "ldap_search" | "mail_from" | "rcpt_to" | "rcpt_denied" | "message_accepted"
-        | "file_captured" | "file_skipped" | "egress_blocked" | "upload" | "download_attempt" | "retr" | "publish" | "subscribe"
-        | "session_recorded" | "mail_read" | "rce_attempt" => EventClass::Interaction,
+        | "file_captured" | "file_skipped" | "egress_blocked" | "upload" | "download_attempt" | "retr"
+        | "publish" | "subscribe" | "session_recorded" | "mail_read" | "rce_attempt" => {
+            EventClass::Interaction
+        }
         "startup" | "shutdown" | "config_error" | "parse_error" | "unknown_packet" | "unknown_opcode"
         | "unknown_command" | "protocol_error" | "error" | "events_dropped" => EventClass::Noise,
         _ => EventClass::Scan,
