@@ -26,6 +26,7 @@ mod paths;
 mod prepare;
 mod probe;
 mod release;
+mod resolver;
 mod shell;
 mod static_file;
 mod status;

@@ -7,11 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use super::decky::{Decky, Host};
+use super::{
+    decky::{Decky, Host},
+    resolver,
+};
 use crate::{
     RuntimeError,
     containment::{Guard, GuardOptions, Lines},
-    error::blocking,
+    error::{blocking, io_error},
 };
 
 /// What watches over one decky; capture is the host's, which knows it by the decky's name.
@@ -47,14 +50,22 @@ impl Decky {
         };
         let guard = Guard::install(front, options, self.host_lines()).await;
         let guard = guard.map_err(|error| self.unwatched(&error))?;
-        let mut live = self.live();
-        // Whoever changed the fleet meanwhile did not find this guard yet.
-        let now = self.host.fleet();
-        if now != fleet {
-            guard.set_fleet(&now).map_err(|error| self.unwatched(&error))?;
+        {
+            let mut live = self.live();
+            // Whoever changed the fleet meanwhile did not find this guard yet.
+            let now = self.host.fleet();
+            if now != fleet {
+                guard.set_fleet(&now).map_err(|error| self.unwatched(&error))?;
+            }
+            live.watchers.guard = Some(guard);
         }
-        live.watchers.guard = Some(guard);
-        drop(live);
+        let silenced = blocking(move || {
+            resolver::remove(front).map_err(io_error("look into the network of", front.to_string()))
+        });
+        if let Err(error) = silenced.await {
+            // A tell, and no reason to fail.
+            tracing::debug!(decky = %self.name, %error, "the engine's resolver can be seen in the shell");
+        }
         Ok(true)
     }
 
