@@ -26,8 +26,29 @@ const FIRST_SERVICE: u32 = 100;
 /// People's numbers end before the dynamic ones of systemd.
 const LAST_UID: u32 = 59_999;
 /// Folders whose age is told by every `ls -l /`, and that are root's everywhere.
-pub(super) const FOLDERS: [&str; 12] =
-    ["etc", "home", "root", "usr", "usr/local", "var", "var/lib", "var/cache", "srv", "opt", "mnt", "media"];
+pub(super) const FOLDERS: [&str; 17] = [
+    "root/.ssh",
+    "var/backups",
+    "var/opt",
+    "var/spool",
+    "boot",
+    "etc",
+    "home",
+    "root",
+    "usr",
+    "usr/local",
+    "var",
+    "var/lib",
+    "var/cache",
+    "srv",
+    "opt",
+    "mnt",
+    "media",
+];
+/// Links in the root of distributions that keep everything below `/usr`.
+pub(super) const LINKS: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+/// What debootstrap leaves where an installer writes what is mounted.
+const NO_FSTAB: &str = "# UNCONFIGURED FSTAB";
 
 /// What an image knows of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +69,10 @@ pub(super) struct Facts {
     pub(super) shell: String,
     /// True where `/etc/timezone` and Debian's lines in `/etc/hosts` belong.
     pub(super) debian: bool,
+    /// True if nobody has written down what is mounted.
+    pub(super) no_fstab: bool,
+    /// Those of [`LINKS`] that it has, with their targets.
+    pub(super) links: Vec<(String, String)>,
     /// Those of [`FOLDERS`] that it has, with their modes.
     pub(super) folders: Vec<(String, u32)>,
 }
@@ -79,6 +104,8 @@ impl Facts {
             skel: etc.iter().filter(in_skel).map(relative).collect(),
             shell: "/bin/bash".to_owned(),
             debian: has("etc/debian_version"),
+            no_fstab: text("etc/fstab").is_some_and(|text| text.starts_with(NO_FSTAB)),
+            links: Vec::new(),
             folders: Vec::new(),
         }
     }
@@ -132,6 +159,15 @@ pub(super) fn entries(facts: &Facts, machine: &Machine<'_>) -> Vec<Entry> {
     {
         entries.push(Entry::file(path, 0o644, installed - TimeDelta::days(40), text));
     }
+    if facts.no_fstab {
+        entries.push(file("etc/fstab", fstab(&plan.seed.child("identity/fstab"))));
+    }
+    if facts.debian {
+        // The engine has put its own in the place of the distribution's.
+        entries.push(Entry::link("etc/mtab", "../proc/self/mounts", installed));
+    }
+    let linked = installed - TimeDelta::seconds(40);
+    entries.extend(facts.links.iter().map(|(path, target)| Entry::link(path, target, linked)));
     for (path, mode) in &facts.folders {
         let node = plan.seed.child("identity/folder").child(path);
         let at = match path.as_str() {
@@ -142,6 +178,15 @@ pub(super) fn entries(facts: &Facts, machine: &Machine<'_>) -> Vec<Entry> {
         entries.push(Entry::folder(path, *mode, at));
     }
     entries
+}
+
+/// What Debian's installer writes for one disk with a swap partition.
+fn fstab(node: &Seed) -> String {
+    let uuid = |name: &str| uuid::Builder::from_random_bytes(node.child(name).bytes::<16>()).into_uuid();
+    let (root, swap) = (uuid("root"), uuid("swap"));
+    format!(
+        "# /etc/fstab: static file system information.\n#\n# Use 'blkid' to print the universally unique identifier for a\n# device; this may be used with UUID= as a more robust way to name devices\n# that works even if disks are added and removed. See fstab(5).\n#\n# systemd generates mount units based on this file, see systemd.mount(5).\n# Please run 'systemctl daemon-reload' after making changes here.\n#\n# <file system> <mount point>   <type>  <options>       <dump>  <pass>\n# / was on /dev/vda1 during installation\nUUID={root} /               ext4    errors=remount-ro 0       1\n# swap was on /dev/vda5 during installation\nUUID={swap} none            swap    sw              0       0\n/dev/sr0        /media/cdrom0   udf,iso9660 user,noauto     0       0\n"
+    )
 }
 
 /// Some time within this span, with a fraction: nothing on a disk has round times.

@@ -37,9 +37,11 @@ fn debian() -> Facts {
         file("etc/gshadow", "root:*::\nsudo:*::\n"),
         file("etc/debian_version", "12.7\n"),
         file("etc/os-release", "PRETTY_NAME=\"Something else\"\nID=debian\n"),
+        file("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n"),
         Entry::folder("etc/skel/", 0o755, at),
         file("etc/skel/.bashrc", "# rc\n"),
     ]);
+    facts.links = vec![("bin".to_owned(), "usr/bin".to_owned())];
     facts.folders = vec![("etc".to_owned(), 0o755), ("home".to_owned(), 0o755), ("opt".to_owned(), 0o755)];
     facts
 }
@@ -87,6 +89,11 @@ fn people_can_log_in_and_are_as_old_as_the_machine() {
     let release = text(&made, "etc/os-release");
     assert!(release.contains(&plan.persona.os_pretty) && release.contains("ID=debian"), "{release}");
     assert!(text(&made, "etc/resolv.conf").ends_with("nameserver 192.0.2.1\n"));
+    let fstab = text(&made, "etc/fstab");
+    assert_eq!(fstab.lines().filter(|line| line.starts_with("UUID=")).count(), 2, "{fstab}");
+    let bin = made.iter().find(|entry| entry.path == "bin").unwrap();
+    assert_eq!(bin.content, Content::Link("usr/bin".to_owned()));
+    assert!(bin.mtime < installed);
     let now = DateTime::from_timestamp(1_760_000_000, 0).unwrap();
     assert!(made.iter().all(|entry| entry.mtime < now), "nothing is newer than the last boot");
     let folders = made.iter().position(|entry| entry.path == "etc").unwrap();
@@ -104,6 +111,7 @@ fn a_machine_is_the_same_every_time_and_no_two_are_alike() {
     };
     assert_eq!(make(&plan), make(&plan));
     assert_ne!(text(&make(&plan), "etc/machine-id"), text(&make(&other), "etc/machine-id"));
+    assert_ne!(text(&make(&plan), "etc/fstab"), text(&make(&other), "etc/fstab"));
     assert_ne!(text(&make(&plan), "etc/shadow"), text(&make(&other), "etc/shadow"));
     assert!(!make(&plan).iter().any(|entry| entry.path == "etc/localtime"));
     let made = make(&plan);

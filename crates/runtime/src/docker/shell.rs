@@ -25,7 +25,7 @@ use super::{
     archive::{self, Content, Entry},
     decky::{Decky, Deployment, Host},
     engine::{pid, status},
-    identity::{self, FOLDERS, Facts, Machine},
+    identity::{self, FOLDERS, Facts, LINKS, Machine},
     undress::undress,
 };
 use crate::{
@@ -42,6 +42,7 @@ const MAX_FILE: u64 = 1 << 20;
 const CHUNK: usize = 256 * 1024;
 /// Bits of a Go file mode.
 const GO_FOLDER: u32 = 1 << 31;
+const GO_LINK: u32 = 1 << 27;
 
 impl Host {
     /// Puts entries into a container, running or not, beneath its root.
@@ -113,7 +114,7 @@ impl Host {
         let is_needed = |path: &str| {
             let name = path.trim_end_matches('/');
             path.starts_with("etc/skel/")
-                || ["passwd", "shadow", "group", "gshadow", "os-release", "debian_version"]
+                || ["passwd", "shadow", "group", "gshadow", "os-release", "debian_version", "fstab"]
                     .iter()
                     .any(|file| name.strip_prefix("etc/") == Some(file))
         };
@@ -131,6 +132,14 @@ impl Host {
         }
         if self.stat(container, "/bin/bash").await?.is_none() {
             "/bin/sh".clone_into(&mut facts.shell);
+        }
+        for link in LINKS {
+            if let Some((mode, target)) = self.stat(container, &format!("/{link}")).await?
+                && mode & GO_LINK != 0
+                && target.starts_with("/usr/")
+            {
+                facts.links.push((link.to_owned(), target.trim_start_matches('/').to_owned()));
+            }
         }
         for folder in FOLDERS {
             if let Some((mode, _)) = self.stat(container, &format!("/{folder}")).await?
