@@ -144,12 +144,13 @@ impl Decky {
             return Err(self.ended_at_once(&front.name, ended.as_ref()).await);
         }
         let gateway = endpoints(found).find_map(|endpoint| endpoint.gateway.as_ref()?.parse::<IpAddr>().ok());
+        let prefix = endpoints(found).find_map(|endpoint| u8::try_from(endpoint.ip_prefix_len?).ok());
         for container in beside {
             let is_fresh = of(container).is_none();
             if is_fresh {
                 let image = self.create(deployment, container, made).await?;
                 if container.role == ContainerRole::Shell {
-                    self.dress(&container.name, &image, deployment, gateway).await?;
+                    self.dress(&container.name, &image, deployment, gateway, prefix).await?;
                 }
             }
             if of(container).is_some_and(Seen::runs) {

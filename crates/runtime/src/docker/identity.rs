@@ -69,6 +69,8 @@ pub(super) struct Facts {
     pub(super) shell: String,
     /// True where `/etc/timezone` and Debian's lines in `/etc/hosts` belong.
     pub(super) debian: bool,
+    /// What `ifup` brings up, where it is there.
+    pub(super) interfaces: Option<String>,
     /// True if nobody has written down what is mounted.
     pub(super) no_fstab: bool,
     /// Those of [`LINKS`] that it has, with their targets.
@@ -104,6 +106,7 @@ impl Facts {
             skel: etc.iter().filter(in_skel).map(relative).collect(),
             shell: "/bin/bash".to_owned(),
             debian: has("etc/debian_version"),
+            interfaces: text("etc/network/interfaces"),
             no_fstab: text("etc/fstab").is_some_and(|text| text.starts_with(NO_FSTAB)),
             links: Vec::new(),
             folders: Vec::new(),
@@ -117,6 +120,8 @@ pub(super) struct Machine<'a> {
     /// When it was installed.
     pub(super) installed: DateTime<Utc>,
     pub(super) gateway: Option<IpAddr>,
+    /// Length of its network's part of the address.
+    pub(super) prefix: Option<u8>,
     /// Whether the image knows the persona's zone.
     pub(super) has_zone: bool,
 }
@@ -162,6 +167,11 @@ pub(super) fn entries(facts: &Facts, machine: &Machine<'_>) -> Vec<Entry> {
     if facts.no_fstab {
         entries.push(file("etc/fstab", fstab(&plan.seed.child("identity/fstab"))));
     }
+    if let (Some(text), Some(prefix)) = (&facts.interfaces, machine.prefix)
+        && !text.contains("iface eth0")
+    {
+        entries.push(file("etc/network/interfaces", interfaces(text, plan.ip(), prefix, machine.gateway)));
+    }
     if facts.debian {
         // The engine has put its own in the place of the distribution's.
         entries.push(Entry::link("etc/mtab", "../proc/self/mounts", installed));
@@ -178,6 +188,16 @@ pub(super) fn entries(facts: &Facts, machine: &Machine<'_>) -> Vec<Entry> {
         entries.push(Entry::folder(path, *mode, at));
     }
     entries
+}
+
+/// The image's settings of `ifup` with what Debian's installer adds for a fixed address.
+fn interfaces(text: &str, ip: IpAddr, prefix: u8, gateway: Option<IpAddr>) -> String {
+    let loopback = "\n# The loopback network interface\nauto lo\niface lo inet loopback\n";
+    let loopback = if text.contains("iface lo ") { "" } else { loopback };
+    let gateway = gateway.map(|gateway| format!("\tgateway {gateway}\n")).unwrap_or_default();
+    format!(
+        "{text}{loopback}\n# The primary network interface\nallow-hotplug eth0\niface eth0 inet static\n\taddress {ip}/{prefix}\n{gateway}"
+    )
 }
 
 /// What Debian's installer writes for one disk with a swap partition.

@@ -38,6 +38,7 @@ fn debian() -> Facts {
         file("etc/debian_version", "12.7\n"),
         file("etc/os-release", "PRETTY_NAME=\"Something else\"\nID=debian\n"),
         file("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n"),
+        file("etc/network/interfaces", "source /etc/network/interfaces.d/*\n"),
         Entry::folder("etc/skel/", 0o755, at),
         file("etc/skel/.bashrc", "# rc\n"),
     ]);
@@ -60,7 +61,8 @@ fn people_can_log_in_and_are_as_old_as_the_machine() {
     let installed = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
     let gateway = Some("192.0.2.1".parse().unwrap());
     let facts = debian();
-    let made = entries(&facts, &Machine { plan: &plan, installed, gateway, has_zone: true });
+    let made =
+        entries(&facts, &Machine { plan: &plan, installed, gateway, prefix: Some(24), has_zone: true });
     let (passwd, shadow) = (text(&made, "etc/passwd"), text(&made, "etc/shadow"));
     for person in &plan.persona.accounts {
         let line = shadow.lines().find(|line| line.starts_with(&format!("{}:", person.login))).unwrap();
@@ -91,6 +93,9 @@ fn people_can_log_in_and_are_as_old_as_the_machine() {
     assert!(text(&made, "etc/resolv.conf").ends_with("nameserver 192.0.2.1\n"));
     let fstab = text(&made, "etc/fstab");
     assert_eq!(fstab.lines().filter(|line| line.starts_with("UUID=")).count(), 2, "{fstab}");
+    let interfaces = text(&made, "etc/network/interfaces");
+    let address = format!("\taddress {}/24\n\tgateway 192.0.2.1\n", plan.ip());
+    assert!(interfaces.starts_with("source ") && interfaces.ends_with(&address), "{interfaces}");
     let bin = made.iter().find(|entry| entry.path == "bin").unwrap();
     assert_eq!(bin.content, Content::Link("usr/bin".to_owned()));
     assert!(bin.mtime < installed);
@@ -107,7 +112,7 @@ fn a_machine_is_the_same_every_time_and_no_two_are_alike() {
     let facts = debian();
     let make = |plan: &DeckyPlan| {
         let installed = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
-        entries(&facts, &Machine { plan, installed, gateway: None, has_zone: false })
+        entries(&facts, &Machine { plan, installed, gateway: None, prefix: None, has_zone: false })
     };
     assert_eq!(make(&plan), make(&plan));
     assert_ne!(text(&make(&plan), "etc/machine-id"), text(&make(&other), "etc/machine-id"));
@@ -135,7 +140,8 @@ fn a_number_that_the_image_has_given_away_is_given_to_nobody_else() {
         "systemd-network:x:998:998::/:/usr/sbin/nologin\nadmin:x:1000:1000::/home/admin:/bin/bash\n",
     );
     facts.group.push_str("systemd-network:x:998:\nsystemd-journal:x:997:\nadmin:x:1000:\n");
-    let made = entries(&facts, &Machine { plan: &plan, installed, gateway: None, has_zone: true });
+    let made =
+        entries(&facts, &Machine { plan: &plan, installed, gateway: None, prefix: None, has_zone: true });
     let (passwd, group) = (text(&made, "etc/passwd"), text(&made, "etc/group"));
     for file in [passwd, group] {
         let mut numbers: Vec<u32> = file.lines().filter_map(id).collect();

@@ -114,9 +114,18 @@ impl Host {
         let is_needed = |path: &str| {
             let name = path.trim_end_matches('/');
             path.starts_with("etc/skel/")
-                || ["passwd", "shadow", "group", "gshadow", "os-release", "debian_version", "fstab"]
-                    .iter()
-                    .any(|file| name.strip_prefix("etc/") == Some(file))
+                || [
+                    "passwd",
+                    "shadow",
+                    "group",
+                    "gshadow",
+                    "os-release",
+                    "debian_version",
+                    "fstab",
+                    "network/interfaces",
+                ]
+                .iter()
+                .any(|file| name.strip_prefix("etc/") == Some(file))
         };
         let entries = archive::unpack(&etc[..], MAX_FILE, is_needed);
         let mut facts = Facts::of(&entries.map_err(io_error("read /etc of", image))?);
@@ -162,6 +171,7 @@ impl Decky {
         image: &str,
         deployment: &Deployment,
         gateway: Option<IpAddr>,
+        prefix: Option<u8>,
     ) -> Result<(), RuntimeError> {
         let facts = self.host.facts(image, container).await?;
         let zone = format!("/usr/share/zoneinfo/{}", deployment.plan.persona.timezone);
@@ -169,7 +179,8 @@ impl Decky {
         let (plan, placed_at) = (deployment.plan.clone(), deployment.placed_at);
         // Hashing passwords takes its time.
         let entries = blocking(move || {
-            let machine = Machine { plan: &plan, installed: installed(&plan, placed_at), gateway, has_zone };
+            let installed = installed(&plan, placed_at);
+            let machine = Machine { plan: &plan, installed, gateway, prefix, has_zone };
             Ok(identity::entries(&facts, &machine))
         })
         .await?;
