@@ -50,6 +50,9 @@ const TRACES: [&str; 22] = [
     "var/lib/dbus/machine-id",
 ];
 
+/// A folder of apt's own package, which only loses its content: `dpkg --verify` would miss it.
+const KEPT: &str = "partial";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Distribution: debian, ubuntu22, ubuntu20 or kali
@@ -237,7 +240,9 @@ fn clean(root: &Path) -> Result<()> {
             if !matches(pattern, &entry.file_name().to_string_lossy()) {
                 continue;
             }
-            let removed = if entry.file_type()?.is_dir() {
+            let removed = if entry.file_name() == KEPT {
+                fs::read_dir(entry.path())?.try_for_each(|inside| fs::remove_file(inside?.path()))
+            } else if entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())
             } else {
                 fs::remove_file(entry.path())
@@ -309,6 +314,7 @@ mod tests {
         clean(root.path()).unwrap();
         assert!(traces.iter().all(|below| !root.path().join(below).exists()));
         assert!(kept.iter().all(|below| root.path().join(below).exists()));
+        assert!(root.path().join("var/lib/apt/lists/partial").is_dir());
         assert_eq!(fs::read(root.path().join("etc/machine-id")).unwrap(), b"");
     }
 
