@@ -26,7 +26,8 @@ const FIRST_SERVICE: u32 = 100;
 /// People's numbers end before the dynamic ones of systemd.
 const LAST_UID: u32 = 59_999;
 /// Folders whose age is told by every `ls -l /`, and that are root's everywhere.
-pub(super) const FOLDERS: [&str; 17] = [
+pub(super) const FOLDERS: [&str; 18] = [
+    "etc/network",
     "root/.ssh",
     "var/backups",
     "var/opt",
