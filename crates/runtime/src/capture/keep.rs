@@ -15,12 +15,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use decnet_core::{Clock, DeckyName};
 use decnet_logline::Event;
 
 use super::{
     CaptureOptions, Lines,
-    session::Culprit,
+    journal::{self, Journal},
+    process::Identity,
+    session::{Culprit, Session},
     store::{Kept, Skip, Store},
     tell::{self, Found, Writer},
 };
@@ -48,6 +51,10 @@ const BOOKKEEPING: [&str; 8] = [
 pub(super) enum Item {
     /// A file that was closed.
     Closed { file: File, path: PathBuf, deleted: bool, writer: Writer, culprit: Culprit },
+    /// A file that was closed while nobody looked.
+    Recovered { file: File, path: PathBuf, culprit: Culprit },
+    /// Everything that was closed before the moment has been handed over; who was there.
+    Seen { moment: DateTime<Utc>, sessions: Vec<Session> },
     /// Files that were not looked at.
     Unseen { reason: &'static str, culprit: Culprit },
 }
@@ -57,6 +64,8 @@ pub(super) fn start(
     decky: &DeckyName,
     lines: Lines,
     options: &CaptureOptions,
+    journal: Arc<Journal>,
+    process: Identity,
 ) -> io::Result<SyncSender<Item>> {
     let store = Store::open(&options.artifacts, decky.as_str(), options.limits, options.clock.now())?;
     let keeper = Keeper {
@@ -65,6 +74,8 @@ pub(super) fn start(
         lines,
         per_minute: options.limits.files_per_minute,
         store,
+        journal,
+        process,
         kept: HashMap::new(),
         minute: None,
         files: 0,
@@ -85,6 +96,9 @@ struct Keeper {
     lines: Lines,
     per_minute: u32,
     store: Store,
+    journal: Arc<Journal>,
+    /// Process 1 of the container.
+    process: Identity,
     /// Names of what was kept, by session and content.
     kept: HashMap<(Option<String>, String), String>,
     minute: Option<Instant>,
@@ -100,8 +114,12 @@ impl Keeper {
             let pause = self.minute.map_or(MINUTE, |start| MINUTE.saturating_sub(start.elapsed()));
             match items.recv_timeout(pause) {
                 Ok(Item::Closed { file, path, deleted, writer, culprit }) => {
-                    self.closed(&file, &path, deleted, &writer, culprit);
+                    self.file(&file, &path, deleted, &writer, culprit, false);
                 }
+                Ok(Item::Recovered { file, path, culprit }) => {
+                    self.file(&file, &path, false, &Writer::default(), culprit, true);
+                }
+                Ok(Item::Seen { moment, sessions }) => self.journal.seen(self.process, moment, sessions),
                 Ok(Item::Unseen { reason, culprit }) => self.write(tell::unseen(reason, None, &culprit)),
                 Err(RecvTimeoutError::Timeout) => self.end_minute(false),
                 Err(RecvTimeoutError::Disconnected) => return self.end_minute(true),
@@ -109,10 +127,21 @@ impl Keeper {
         }
     }
 
-    fn closed(&mut self, file: &File, path: &Path, deleted: bool, writer: &Writer, culprit: Culprit) {
+    fn file(
+        &mut self,
+        file: &File,
+        path: &Path,
+        deleted: bool,
+        writer: &Writer,
+        culprit: Culprit,
+        recovered: bool,
+    ) {
         let Ok(meta) = file.metadata() else { return };
         let bytes = path.as_os_str().as_bytes();
         if !meta.is_file() || BOOKKEEPING.iter().any(|known| bytes.starts_with(known.as_bytes())) {
+            return;
+        }
+        if recovered && self.journal.is_placed(path, &meta) {
             return;
         }
         if !self.may_report() {
@@ -121,9 +150,20 @@ impl Keeper {
             return;
         }
         let session = culprit.session.as_ref().map(|session| session.mark.sid.clone());
+        // What was told just before the gap is found in it again.
+        let is_told = |content: &str| recovered && self.journal.is_told(&journal::key(path, content));
         let kept = self.store.keep(file, path, self.clock.now(), |sha256| {
-            self.kept.get(&(session.clone(), sha256.to_owned())).cloned()
+            let known = self.kept.get(&(session.clone(), sha256.to_owned())).cloned();
+            known.or_else(|| is_told(sha256).then(String::new))
         });
+        let content = match &kept {
+            Ok(kept) => kept.sha256.as_str(),
+            Err(skip) => skip.reason(),
+        };
+        if is_told(content) {
+            return;
+        }
+        let key = journal::key(path, content);
         match &kept {
             Ok(Kept { stored_as: Some(name), sha256, .. }) => {
                 if self.kept.len() >= MOST_KEPT {
@@ -136,7 +176,9 @@ impl Keeper {
             }
             _ => {}
         }
-        self.write(tell::event(&Found { path, deleted, meta: &meta, writer, culprit: &culprit }, &kept));
+        let found = Found { path, deleted, meta: &meta, writer, culprit: &culprit, recovered };
+        self.write(tell::event(&found, &kept));
+        self.journal.told(self.process, key);
     }
 
     fn may_report(&mut self) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! let capture = Capture::new(CaptureOptions { artifacts, clock, limits: CaptureLimits::default() });
-//! capture.watch(shell_pid, &decky, lines)?;   // from now on; again with another pid after a restart
-//! capture.unwatch(&decky);                    // ends with the container by itself, too
+//! capture.watch(shell_pid, &decky, &journal, Before::Running, lines)?;   // again with another pid after a restart
+//! capture.unwatch(&decky);                                               // ends with the container by itself, too
 //! ```
 //!
 //! The kernel reports from outside (fanotify), so nothing in the container can see, feed or stop the watch. A report holds
@@ -11,27 +11,35 @@
 //! that a flood in one loses nothing of another's; who raises more than 120 of them raises `fs.fanotify.max_user_groups`.
 //!
 //! What is ours is told by where it was written from: our placements come through a mount of the engine's, which no process
-//! in the container has; and by the program, which is the shell server's own. What it does not do: look at content, or see
-//! what is renamed without being written.
+//! in the container has; and by the program that wrote, which is the shell server's own.
+//!
+//! Each watch keeps a journal of how far it has come. What was closed while no agent ran, or when the kernel had more reports
+//! than it keeps, is looked for afterwards: by the times of files, and told as `recovered`. Of the gap are lost: what was
+//! deleted in it, what it was before it was overwritten, and what was last written before it and closed within it.
+//! What a watch does not do: look at content, or see what is renamed without being written.
 
+mod journal;
 mod keep;
 mod mounts;
 pub(crate) mod process;
 pub(crate) mod session;
 mod store;
+mod sweep;
 mod tell;
 mod watch;
 
 use std::{
     collections::HashMap,
     fmt, io,
-    path::PathBuf,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use decnet_core::{Clock, DeckyName};
 
-use self::watch::Watch;
+use self::{journal::Journal, watch::Watch};
 pub use crate::containment::Lines;
 
 /// Why a container is not watched.
@@ -94,31 +102,70 @@ impl fmt::Debug for CaptureOptions {
     }
 }
 
+/// What a container did before its watch begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing: it has just been started.
+    Nothing,
+    /// It ran. What nobody has looked at is looked for, by the journal.
+    Running,
+}
+
 /// The watched containers of this host.
 #[derive(Debug)]
 pub struct Capture {
     options: CaptureOptions,
     watches: Mutex<HashMap<DeckyName, Watch>>,
+    /// Kept beyond a watch: it may still write while the next one has begun.
+    journals: Mutex<HashMap<DeckyName, Arc<Journal>>>,
 }
 
 impl Capture {
     /// Nothing is watched yet.
     pub fn new(options: CaptureOptions) -> Self {
-        Self { options, watches: Mutex::default() }
+        Self { options, watches: Mutex::default(), journals: Mutex::default() }
     }
 
     /// Watches the shell container whose process 1 is `pid`, instead of the one of this decky that was watched before.
-    /// Nothing if that very process is watched already. Every close after its return is seen. Some file look-ups: cheap,
-    /// but not for a thread that must never wait.
-    pub fn watch(&self, pid: u32, decky: &DeckyName, lines: Lines) -> Result<(), CaptureError> {
+    /// Nothing if that very process is watched already. Every close after its return is seen; what was left `before` comes
+    /// from a thread of its own. `journal` is a file of this decky's in a folder that only the agent reads. Some file
+    /// look-ups: cheap, but not for a thread that must never wait.
+    pub fn watch(
+        &self,
+        pid: u32,
+        decky: &DeckyName,
+        journal: &Path,
+        before: Before,
+        lines: Lines,
+    ) -> Result<(), CaptureError> {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         if watches.get(decky).is_some_and(|watch| watch.is_of(pid)) {
             return Ok(());
         }
         watches.remove(decky);
-        let watch = Watch::start(pid, decky, lines, &self.options)?;
+        let journal = self.journal(decky, journal);
+        let watch = Watch::start(pid, decky, lines, &self.options, (journal, before))?;
         watches.insert(decky.clone(), watch);
         Ok(())
+    }
+
+    /// A file of ours is about to be put into a decky: nobody is to take it for an intruder's, not even an agent that starts
+    /// when this one is gone. Writes a small file.
+    pub fn placing(&self, decky: &DeckyName, journal: &Path, file: &Path, mtime: DateTime<Utc>, size: u64) {
+        let name = file.file_name().unwrap_or_default();
+        self.journal(decky, journal).placing(name.as_bytes(), mtime, size);
+    }
+
+    fn journal(&self, decky: &DeckyName, path: &Path) -> Arc<Journal> {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        match journals.get(decky) {
+            Some(journal) if journal.path() == path => Arc::clone(journal),
+            _ => {
+                let journal = Arc::new(Journal::open(path));
+                journals.insert(decky.clone(), Arc::clone(&journal));
+                journal
+            }
+        }
     }
 
     /// Ends a watch, after what was reported so far. True if there was one.

@@ -40,6 +40,43 @@ pub(super) fn of(init: u32) -> Option<Mounts> {
     (!mounts.ids.is_empty()).then_some(mounts)
 }
 
+/// A file system that the container can write to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Top {
+    /// Where it is found from here.
+    pub(super) from: PathBuf,
+    /// Where it is in the container.
+    pub(super) at: PathBuf,
+}
+
+/// Those of the container whose process 1 is `init`: of its root the layer that is its own.
+pub(super) fn tops(init: u32) -> Option<Vec<Top>> {
+    let list = process::read(&format!("/proc/{init}/mountinfo"), MAX_LIST)?;
+    let root = PathBuf::from(format!("/proc/{init}/root"));
+    let mut tops: Vec<Top> = Vec::new();
+    for mark in parse(&list, &root).marks {
+        let Mark::FileSystem(from) = mark else { continue };
+        let at = Path::new("/").join(from.strip_prefix(&root).unwrap_or(Path::new("")));
+        // Through the magic link, as a walk follows no link.
+        let from = match upper(&list).filter(|_| at == Path::new("/")) {
+            Some(upper) => upper,
+            None => from.join("."),
+        };
+        tops.push(Top { from, at });
+    }
+    Some(tops)
+}
+
+/// The writable layer of the root, if it has one that is seen from here.
+fn upper(list: &[u8]) -> Option<PathBuf> {
+    let is_root = |line: &&[u8]| line.split(|byte| *byte == b' ').nth(4) == Some(b"/");
+    let line = list.split(|byte| *byte == b'\n').rfind(is_root)?;
+    let options = line.split(|byte| *byte == b' ').next_back()?;
+    let upper = options.split(|byte| *byte == b',').find_map(|option| option.strip_prefix(b"upperdir="))?;
+    let upper = PathBuf::from(OsString::from_vec(unescape(upper)));
+    (upper.is_absolute() && upper.is_dir()).then_some(upper)
+}
+
 fn parse(list: &[u8], root: &Path) -> Mounts {
     let mut mounts = Mounts::default();
     for line in list.split(|byte| *byte == b'\n') {

@@ -6,13 +6,22 @@
 use std::{
     fs::{self, File},
     io::Read,
-    os::unix::fs::MetadataExt,
+    os::{
+        fd::{AsRawFd, BorrowedFd},
+        unix::fs::MetadataExt,
+    },
+    time::Duration,
 };
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 /// How much of a small file of `/proc` is read.
 const MAX_SMALL: u64 = 16 * 1024;
 /// How much of an environment is read.
 const MAX_ENVIRON: u64 = 256 * 1024;
+/// Of a second in `/proc/<pid>/stat`.
+const TICKS: u64 = 100;
 /// Processes looked at in one look at all.
 const MAX_PROCESSES: usize = 32_768;
 
@@ -41,6 +50,39 @@ pub(crate) fn namespace(pid: u32, kind: &str) -> Option<FileId> {
 /// The file that it runs, also a deleted one.
 pub(crate) fn program(pid: u32) -> Option<FileId> {
     FileId::at(format!("/proc/{pid}/exe"))
+}
+
+/// The file that is open.
+pub(crate) fn file(fd: BorrowedFd<'_>) -> Option<FileId> {
+    FileId::at(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+}
+
+/// A process, apart from every other of this boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pid: u32,
+    /// Ticks from the boot to its start.
+    started: u64,
+}
+
+impl Identity {
+    /// When it started.
+    pub(crate) fn started_at(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let uptime = String::from_utf8(read("/proc/uptime", MAX_SMALL)?).ok()?;
+        let uptime: f64 = uptime.split(' ').next()?.parse().ok()?;
+        let started = Duration::from_millis(self.started.saturating_mul(1000 / TICKS));
+        let ago = Duration::try_from_secs_f64(uptime).ok()?.saturating_sub(started);
+        now.checked_sub_signed(TimeDelta::from_std(ago).ok()?)
+    }
+}
+
+/// Which process has this number now.
+pub(crate) fn identity(pid: u32) -> Option<Identity> {
+    let stat = read(&format!("/proc/{pid}/stat"), MAX_SMALL)?;
+    // Behind the name, which may contain anything, the start is the 20th field.
+    let stat = String::from_utf8_lossy(&stat);
+    let started = stat.rsplit(')').next()?.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    Some(Identity { pid, started })
 }
 
 /// Its numbers.

@@ -13,6 +13,7 @@ use std::{
 
 use decnet_core::shell::{SESSION_VARIABLE, SessionMark};
 use decnet_logline::{Event, clean_bytes};
+use serde::{Deserialize, Serialize};
 
 use super::process::{self, FileId};
 
@@ -60,7 +61,7 @@ pub(crate) struct Culprit {
 }
 
 /// A session and its process's number within the container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) mark: SessionMark,
     pub(crate) inner_pid: u32,
@@ -210,6 +211,19 @@ impl Sessions {
             return Culprit { session: None, attribution: Attribution::Unknown };
         }
         self.only()
+    }
+
+    /// Whose something must be that was done while nobody looked: the only session of `before` and now.
+    pub(crate) fn only_with(&mut self, before: &[Session]) -> Culprit {
+        let live = self.live();
+        let earlier = before.iter().filter(|session| !live.contains(session));
+        let mut candidates = live.iter().chain(earlier);
+        match (candidates.next(), candidates.next()) {
+            (Some(session), None) => {
+                Culprit { session: Some(session.clone()), attribution: Attribution::SoleSession }
+            }
+            _ => Culprit { session: None, attribution: Attribution::Unknown },
+        }
     }
 
     /// Whose something must be if nothing is known of who did it: the only session of the last seconds.

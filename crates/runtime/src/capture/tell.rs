@@ -32,6 +32,8 @@ pub(super) struct Found<'a> {
     pub(super) meta: &'a Metadata,
     pub(super) writer: &'a Writer,
     pub(super) culprit: &'a Culprit,
+    /// It was found later: nobody looked when it was closed.
+    pub(super) recovered: bool,
 }
 
 /// The line about a file: kept or not.
@@ -58,6 +60,7 @@ pub(super) fn event(found: &Found<'_>, kept: &Result<Kept, Skip>) -> Event {
         .opt("writer_comm", found.writer.name.as_ref().map(|name| cut(name, 64)))
         .opt("writer_uid", found.writer.uid)
         .opt("writer_gone", found.writer.gone.then_some("true"))
+        .opt("recovered", found.recovered.then_some("1"))
         .opt("mtime", mtime.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)))
 }
 

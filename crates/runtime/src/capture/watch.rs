@@ -2,6 +2,9 @@
 //!
 //! A process may be gone when its report is read. Where it was written from is then told by the mount (an engine's own, or
 //! the container's), and who it was by what was seen when it was started, which is reported too.
+//!
+//! Whenever it has read everything that there was, it says so to the journal. Where it cannot say so (when it starts over a
+//! container that runs, or after an overflow) it has the container swept first.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,28 +16,36 @@ use std::{
         unix::ffi::{OsStrExt, OsStringExt},
     },
     path::PathBuf,
-    sync::{Arc, mpsc::SyncSender},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+    },
     thread,
+    time::{Duration, Instant},
 };
 
-use decnet_core::DeckyName;
+use chrono::{DateTime, TimeDelta, Utc};
+use decnet_core::{Clock, DeckyName};
 use nix::{
     errno::Errno,
     fcntl::AT_FDCWD,
     sys::fanotify::{EventFFlags, Fanotify, FanotifyEvent, InitFlags, MarkFlags, MaskFlags},
 };
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     fs::{AtFlags, StatxFlags, statx},
     process::{Pid, PidfdFlags, pidfd_open, setpriority_process},
 };
 
 use super::{
-    CaptureError, CaptureOptions, Lines,
+    Before, CaptureError, CaptureOptions, Lines,
+    journal::{Gap, Journal},
     keep::{self, Item},
     mounts::{self, Mark},
     process,
     session::{Attribution, Culprit, Sessions},
+    sweep::{End, sweep},
     tell::Writer,
 };
 
@@ -44,11 +55,19 @@ const STACK: usize = 512 * 1024;
 const PRIORITY: i32 = -10;
 /// Programs started that are remembered.
 const MOST_STARTED: usize = 4096;
+/// How often the journal is told how far this has come, and for how long it is not if nothing happens.
+const PACE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_mins(1);
+/// How far the system's stamps of files may lag behind its clock.
+const TICK: TimeDelta = TimeDelta::milliseconds(20);
+/// Of a sweep, which goes as deep as its folders.
+const SWEEP_STACK: usize = 2 << 20;
 /// A running watch. Ends when it is dropped, or with its container.
 #[derive(Debug)]
 pub(super) struct Watch {
     pid: u32,
     stop: Arc<OwnedFd>,
+    stopped: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
@@ -58,6 +77,7 @@ impl Watch {
         decky: &DeckyName,
         lines: Lines,
         options: &CaptureOptions,
+        (journal, before): (Arc<Journal>, Before),
     ) -> Result<Self, CaptureError> {
         let failed = |what| {
             let decky = decky.clone();
@@ -68,6 +88,7 @@ impl Watch {
         let init = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
         let init = pidfd_open(init, PidfdFlags::empty()).map_err(|_| gone())?;
         let sessions = Sessions::of(pid).ok_or_else(gone)?;
+        let process = process::identity(pid).ok_or_else(gone)?;
         let group = Fanotify::init(
             InitFlags::FAN_CLASS_NOTIF | InitFlags::FAN_CLOEXEC | InitFlags::FAN_NONBLOCK,
             // Reading must not show in the times of a file.
@@ -90,22 +111,40 @@ impl Watch {
         }
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| failed("eventfd")(errno.into()))?;
         let stop = Arc::new(stop);
-        let keeper = keep::start(decky, lines, options).map_err(failed("making its folder of artifacts"))?;
-        let reader = Reader {
+        let keeper = keep::start(decky, lines, options, Arc::clone(&journal), process)
+            .map_err(failed("making its folder of artifacts"))?;
+        let clock = Arc::clone(&options.clock);
+        // All that happens from here on is reported.
+        let now = clock.now();
+        let gap = journal.begin(process, before == Before::Nothing, now);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mut reader = Reader {
             decky: decky.clone(),
             keeper,
             mounts: mounts.ids,
             init: pid,
             sessions,
             started: HashMap::new(),
+            servers: HashMap::new(),
+            checked: Instant::now(),
+            clock,
+            seen: gap.as_ref().map_or(now, |gap| gap.since),
+            told: Instant::now(),
+            is_new: false,
+            is_whole: true,
+            sweeper: None,
+            stopped: Arc::clone(&stopped),
         };
-        let stopped = Arc::clone(&stop);
+        if let Some(gap) = gap {
+            reader.sweep(gap, now);
+        }
+        let stopping = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("capture".to_owned())
             .stack_size(STACK)
-            .spawn(move || reader.run(&group, &stopped, &init))
+            .spawn(move || reader.run(&group, &stopping, &init))
             .map_err(failed("starting a thread"))?;
-        Ok(Self { pid, stop, thread })
+        Ok(Self { pid, stop, stopped, thread })
     }
 
     pub(super) fn is_of(&self, pid: u32) -> bool {
@@ -119,6 +158,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
         // Wakes the thread, which reads what is there and ends. Fails only for a counter that is full.
         let _ = rustix::io::write(&*self.stop, &1_u64.to_ne_bytes());
     }
@@ -139,6 +179,20 @@ struct Reader {
     init: u32,
     sessions: Sessions,
     started: HashMap<i32, Started>,
+    /// Processes that were seen to start the shell server's program, and when they were last there.
+    servers: HashMap<i32, Instant>,
+    checked: Instant,
+    clock: Arc<dyn Clock>,
+    /// Everything that was closed before is handed over.
+    seen: DateTime<Utc>,
+    /// When the journal was last told so.
+    told: Instant,
+    /// Something was reported since.
+    is_new: bool,
+    /// Nothing was missed since.
+    is_whole: bool,
+    sweeper: Option<thread::JoinHandle<()>>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Reader {
@@ -153,20 +207,30 @@ impl Reader {
                     return;
                 }
             };
+            // What is closed from here on may come in the next round.
+            let moment = self.clock.now();
+            let mut is_read = true;
             loop {
                 match group.read_events() {
                     Ok(events) if events.is_empty() => break,
-                    Ok(events) => events.iter().for_each(|event| self.handle(event)),
+                    Ok(events) => {
+                        self.is_new = true;
+                        for event in &events {
+                            self.handle(event);
+                        }
+                    }
                     Err(Errno::EAGAIN) => break,
                     Err(Errno::EINTR) => {}
                     // One report's file could not be opened (descriptors ran out): it is lost, the others are not.
                     Err(errno) => {
                         self.unseen("unreadable");
                         tracing::warn!(decky = %self.decky, %errno, "a captured file could not be opened");
+                        is_read = false;
                         break;
                     }
                 }
             }
+            self.come_to(moment, is_read, ended);
             if ended {
                 return;
             }
@@ -176,17 +240,86 @@ impl Reader {
     /// Waits for something to do. True if it is the last.
     fn wait(group: BorrowedFd<'_>, stop: BorrowedFd<'_>, init: BorrowedFd<'_>) -> io::Result<bool> {
         let mut fds = [group, stop, init].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        match poll(&mut fds, None) {
+        let pace = Timespec { tv_sec: PACE.as_secs().cast_signed(), tv_nsec: 0 };
+        match poll(&mut fds, Some(&pace)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
         Ok(fds.iter().skip(1).any(|fd| !fd.revents().is_empty()))
     }
 
+    /// All that was closed before `moment` was read, unless something was missed.
+    fn come_to(&mut self, moment: DateTime<Utc>, is_read: bool, is_last: bool) {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.checked) >= PACE {
+            self.checked = now;
+            // Numbers of processes come back: one that is gone for long is no longer known.
+            self.servers.retain(|pid, there| {
+                if u32::try_from(*pid).is_ok_and(|pid| self.sessions.is_ours(pid)) {
+                    *there = now;
+                }
+                now.saturating_duration_since(*there) < 2 * PACE
+            });
+        }
+        let due = if self.is_new { PACE } else { IDLE };
+        if !is_read || (!is_last && self.is_whole && now.saturating_duration_since(self.told) < due) {
+            return;
+        }
+        if self.sweeper.as_ref().is_some_and(|sweeper| !sweeper.is_finished()) {
+            return;
+        }
+        self.sweeper = None;
+        if !self.is_whole && !is_last {
+            self.is_whole = true;
+            let sessions = self.sessions.live().to_vec();
+            self.sweep(Gap { since: self.seen, sessions }, moment);
+            return;
+        }
+        // At its end with something missed: the next watch sweeps.
+        if self.is_whole {
+            let sessions = self.sessions.live().to_vec();
+            self.seen = moment - TICK;
+            self.told = now;
+            self.is_new = false;
+            self.hand_on(Item::Seen { moment: self.seen, sessions });
+        }
+    }
+
+    /// Has files looked for that were closed while nobody looked.
+    fn sweep(&mut self, gap: Gap, until: DateTime<Utc>) {
+        let (decky, keeper, init) = (self.decky.clone(), self.keeper.clone(), self.init);
+        let stopped = Arc::clone(&self.stopped);
+        let work = move || {
+            let Some(mut sessions) = Sessions::of(init) else { return };
+            let mut count = 0_u32;
+            let swept = sweep(init, gap.since, until, &mut |file, path| {
+                count += 1;
+                let culprit = sessions.only_with(&gap.sessions);
+                !stopped.load(Ordering::Relaxed)
+                    && keeper.send(Item::Recovered { file, path, culprit }).is_ok()
+            });
+            tracing::info!(%decky, since = %gap.since, count, "looked for files that were left while nobody watched");
+            if swept.as_ref().ok() != Some(&End::Whole) {
+                tracing::warn!(%decky, ?swept, "not all files of a shell were looked at");
+                let culprit = sessions.only_with(&gap.sessions);
+                let _ = keeper.send(Item::Unseen { reason: "sweep", culprit });
+            }
+        };
+        let thread = thread::Builder::new().name("capture-sweep".to_owned()).stack_size(SWEEP_STACK);
+        match thread.spawn(work) {
+            Ok(sweeper) => self.sweeper = Some(sweeper),
+            Err(error) => {
+                self.unseen("sweep");
+                tracing::error!(decky = %self.decky, %error, "files that were left while nobody watched are not looked for");
+            }
+        }
+    }
+
     fn handle(&mut self, event: &FanotifyEvent) {
         let mask = event.mask();
         if mask.contains(MaskFlags::FAN_Q_OVERFLOW) {
             self.unseen("overflow");
+            self.is_whole = false;
         }
         let Some(fd) = event.fd() else { return };
         if mask.contains(MaskFlags::FAN_OPEN_EXEC) {
@@ -199,6 +332,13 @@ impl Reader {
 
     /// Remembers who starts a program: it may be gone when its files are closed.
     fn note_start(&mut self, fd: BorrowedFd<'_>, pid: i32) {
+        // In the order in which it happened, also if it is gone by now: it runs this from here on.
+        let program = process::program(self.init);
+        if program.is_some() && program == process::file(fd) {
+            self.servers.insert(pid, Instant::now());
+        } else {
+            self.servers.remove(&pid);
+        }
         let Some((path, _)) = path_of(fd) else { return };
         let Ok(number) = u32::try_from(pid) else { return };
         if process::namespace(number, "pid") != Some(self.sessions.pids()) {
@@ -226,7 +366,10 @@ impl Reader {
         let number = u32::try_from(pid).ok()?;
         match process::namespace(number, "pid") {
             Some(pids) if pids == self.sessions.pids() => {
-                if self.sessions.is_ours(number) && self.sessions.above(number).is_none() {
+                // The shell server keeps its books, in a session as well. The program that becomes the intruder's is
+                // another one by then, and what he starts is, too.
+                let has_ended = || process::program(number).is_none();
+                if self.sessions.is_ours(number) || (self.servers.contains_key(&pid) && has_ended()) {
                     return None;
                 }
                 let numbers = process::numbers(number);
@@ -246,7 +389,7 @@ impl Reader {
                 Some((writer, culprit))
             }
             Some(_) => None,
-            None if !self.is_container_mount(fd) => None,
+            None if self.servers.contains_key(&pid) || !self.is_container_mount(fd) => None,
             None => Some(match self.started.get(&pid) {
                 Some(started) => (started.writer.clone(), started.culprit.clone()),
                 None => (Writer { gone: true, ..Writer::default() }, self.sessions.only()),

@@ -3,7 +3,7 @@
 //!
 //! They belong where a login would find them (the shell container), except for what a service of the front serves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use chrono::TimeDelta;
@@ -13,7 +13,10 @@ use super::{
     archive::{Content, Entry},
     decky::Decky,
 };
-use crate::{FileSpec, RuntimeError, error::io_error};
+use crate::{
+    FileSpec, RuntimeError,
+    error::{blocking, io_error},
+};
 
 /// What the front's services serve: the mail spool and the default site.
 const OF_THE_FRONT: [&str; 2] = ["/var/spool/decnet-emails/", "/var/www/html/"];
@@ -92,6 +95,13 @@ impl Decky {
             mtime: file.mtime,
             content: Content::File(file.content.clone()),
         });
+        let (host, name, journal) = (Arc::clone(&self.host), self.name.clone(), self.paths.captured());
+        let (path, mtime, size) = (file.path.clone(), file.mtime, file.content.len() as u64);
+        blocking(move || {
+            host.capture.placing(&name, &journal, Path::new(&path), mtime, size);
+            Ok(())
+        })
+        .await?;
         self.host.put(container, &entries).await
     }
 

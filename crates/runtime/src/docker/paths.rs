@@ -58,6 +58,11 @@ impl Paths {
         self.folder.join("deployment.json")
     }
 
+    /// How far the capture of files in its shell has come.
+    pub(super) fn captured(&self) -> PathBuf {
+        self.folder.join("captured.json")
+    }
+
     /// Its presence means that the decky is being removed.
     pub(super) fn removing(&self) -> PathBuf {
         self.folder.join("removing")

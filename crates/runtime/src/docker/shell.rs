@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     RuntimeError,
+    capture::Before,
     error::{blocking, io_error},
     process::installed,
 };
@@ -202,7 +203,7 @@ impl Decky {
             return Err(self.ended_at_once(container, started.as_ref()).await);
         };
         // Logins work already.
-        self.capture(pid).await?;
+        self.capture(pid, Before::Nothing).await?;
         let plan = &deployment.plan;
         let aged = installed(plan, deployment.placed_at) + chrono::TimeDelta::minutes(17);
         let aged = is_fresh.then_some(aged);

@@ -13,7 +13,7 @@ use super::{
     decky::{Decky, Deployment},
     engine::pid,
 };
-use crate::RuntimeError;
+use crate::{RuntimeError, capture::Before};
 
 /// First pause before a shell is started again; doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -138,7 +138,7 @@ impl Decky {
         let is_shell = container.role == ContainerRole::Shell;
         if let Some(process) = process {
             if namespace(process) == namespace(front) {
-                let captured = if is_shell { self.capture(process).await } else { Ok(()) };
+                let captured = if is_shell { self.capture(process, Before::Running).await } else { Ok(()) };
                 if captured.is_err() && namespace(process).is_none() {
                     return Ok(Some(FIRST_PAUSE));
                 }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     RuntimeError,
+    capture::Before,
     containment::{Guard, GuardOptions, Lines},
     error::{blocking, io_error},
 };
@@ -69,10 +70,13 @@ impl Decky {
         Ok(true)
     }
 
-    /// Captures what is left in its shell container, whose process 1 is `shell`.
-    pub(super) async fn capture(self: &Arc<Self>, shell: u32) -> Result<(), RuntimeError> {
+    /// Captures what is left in its shell container, whose process 1 is `shell`, and what was left `before`.
+    pub(super) async fn capture(self: &Arc<Self>, shell: u32, before: Before) -> Result<(), RuntimeError> {
         let decky = Arc::clone(self);
-        let watched = blocking(move || Ok(decky.host.capture.watch(shell, &decky.name, decky.host_lines())));
+        let watched = blocking(move || {
+            let (journal, lines) = (decky.paths.captured(), decky.host_lines());
+            Ok(decky.host.capture.watch(shell, &decky.name, &journal, before, lines))
+        });
         watched.await?.map_err(|error| self.unwatched(&error))
     }
 

@@ -8,9 +8,10 @@ use std::{
     sync::Arc,
 };
 
+use chrono::DateTime;
 use decnet_core::{DeckyName, SystemClock};
 use decnet_logline::Record;
-use decnet_runtime::capture::{Capture, CaptureLimits, CaptureOptions};
+use decnet_runtime::capture::{Before, Capture, CaptureLimits, CaptureOptions};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -24,6 +25,7 @@ struct Ground {
     lines: Written,
     artifacts: tempfile::TempDir,
     decky: DeckyName,
+    options: CaptureOptions,
 }
 
 impl Ground {
@@ -32,10 +34,39 @@ impl Ground {
         let artifacts = tempfile::tempdir().unwrap();
         let options =
             CaptureOptions { artifacts: artifacts.path().to_owned(), clock: Arc::new(SystemClock), limits };
-        let (capture, lines) = (Capture::new(options), Written::default());
+        let (capture, lines) = (Capture::new(options.clone()), Written::default());
         let decky = DeckyName::parse("web-01").unwrap();
-        capture.watch(shell.pid, &decky, lines.sink()).unwrap();
-        Some(Self { shell, capture, lines, artifacts, decky })
+        let ground = Self { shell, capture, lines, artifacts, decky, options };
+        ground.watch(Before::Nothing);
+        Some(ground)
+    }
+
+    fn watch(&self, before: Before) {
+        let (journal, lines) = (self.journal(), self.lines.sink());
+        self.capture.watch(self.shell.pid, &self.decky, &journal, before, lines).unwrap();
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.artifacts.path().join("captured.json")
+    }
+
+    /// Ends the watch, which says last how far it has come.
+    fn end(&self) {
+        let seen = || {
+            let journal: serde_json::Value =
+                serde_json::from_slice(&fs::read(self.journal()).unwrap()).unwrap();
+            journal["seen"].clone()
+        };
+        let before = seen();
+        assert!(self.capture.unwatch(&self.decky));
+        until("the watch has ended", || (seen() != before).then_some(()));
+    }
+
+    /// The agent is killed while its journal says this: who is killed does not say how far he has come.
+    fn kill(&mut self, journal: &[u8]) {
+        self.end();
+        fs::write(self.journal(), journal).unwrap();
+        self.capture = Capture::new(self.options.clone());
     }
 
     fn folder(&self) -> PathBuf {
@@ -131,6 +162,91 @@ fn what_we_put_there_is_not_captured() {
         ground.lines.all().into_iter().filter(|line| field(line, "orig_path") != "/tmp/last").collect();
     assert_eq!(others, []);
     assert_eq!(ground.shell.exec("/bin/busybox cat /root/planted-7"), "planted");
+}
+
+#[test]
+fn what_the_shell_server_writes_is_not_captured_and_what_it_becomes_is() {
+    let Some(ground) = Ground::new(CaptureLimits::default()) else { return };
+    for n in 0..5 {
+        ground.shell.session(&mark(&format!("s{n}"), 9), &format!("echo theirs > /run/theirs-{n}"));
+        assert_eq!(ground.stored(&ground.about(&format!("/run/theirs-{n}"))), b"theirs\n");
+    }
+    until("the books are written", || {
+        (ground.shell.exec("/bin/busybox cat /var/log/wtmp") == "bye").then_some(())
+    });
+    ground.shell.session(&mark("last", 9), "echo last > /tmp/last");
+    ground.about("/tmp/last");
+    assert_eq!(ground.shell.exec("/bin/busybox cat /etc/ssh/ssh_host_ed25519_key"), "key");
+    let all = ground.lines.all();
+    let paths: Vec<_> = all.iter().map(|line| field(line, "orig_path")).collect();
+    assert_eq!(paths.len(), 6, "{paths:?}");
+}
+
+#[test]
+fn what_was_left_while_no_agent_ran_is_found_by_the_next() {
+    let Some(mut ground) = Ground::new(CaptureLimits::default()) else { return };
+    ground.shell.session(
+        &mark("s1", 9),
+        "echo before > /tmp/before; echo once > /tmp/once
+         while [ ! -e /jobs/gap ]; do /bin/busybox sleep 0.02; done
+         echo missed > /tmp/missed; echo shared > /dev/shm/missed
+         echo old > /root/old; /bin/busybox touch -d '2020-01-01 00:00:00' /root/old
+         /bin/busybox ln -s /tmp/missed /tmp/link; echo gone > /tmp/gone; /bin/busybox rm /tmp/gone
+         echo done > /jobs/told
+         while [ ! -e /jobs/end ]; do /bin/busybox sleep 0.02; done",
+    );
+    ground.about("/tmp/before");
+    ground.about("/tmp/once");
+    let journal = until("both are in the journal", || {
+        let journal = fs::read(ground.journal()).unwrap();
+        let seen: serde_json::Value = serde_json::from_slice(&journal).unwrap();
+        let is_there = seen["told"].as_array().unwrap().len() >= 2;
+        is_there.then_some(journal)
+    });
+    // While nobody looks; what we put there ourselves was announced.
+    let planted = tempfile::NamedTempFile::new().unwrap();
+    fs::write(planted.path(), b"planted").unwrap();
+    // `docker cp` carries whole seconds.
+    let mtime = DateTime::from_timestamp(1_767_225_659, 0).unwrap();
+    planted.as_file().set_modified(mtime.into()).unwrap();
+    ground.kill(&journal);
+    ground.capture.placing(&ground.decky, &ground.journal(), Path::new("/root/planted"), mtime, 7);
+    let target = format!("{}:/root/planted", ground.shell.name);
+    crate::ground::sh("docker", &["cp", &planted.path().display().to_string(), &target]);
+    ground.shell.exec("echo go > /jobs/gap");
+    ground.shell.done("told");
+    let told = ground.lines.all().len();
+    ground.watch(Before::Running);
+    for (path, content) in
+        [("/tmp/missed", "missed\n"), ("/dev/shm/missed", "shared\n"), ("/root/old", "old\n")]
+    {
+        let line = ground.about(path);
+        assert_eq!(ground.stored(&line), content.as_bytes());
+        let whose =
+            ["recovered", "attribution", "sid", "src_ip", "writer_pid"].map(|name| field(&line, name));
+        assert_eq!(whose, ["1", "sole-session", "s1", "203.0.113.9", ""], "{line:?}");
+    }
+    // Once, and nothing else: not what was told, nor what is ours.
+    let settled = || {
+        let journal: serde_json::Value =
+            serde_json::from_slice(&fs::read(ground.journal()).unwrap()).unwrap();
+        journal["told"].as_array().unwrap().is_empty().then_some(())
+    };
+    until("the gap is closed", settled);
+    let all = ground.lines.all();
+    let paths: Vec<_> = all.iter().skip(told).map(|line| field(line, "orig_path")).collect();
+    assert_eq!(paths.len(), 3, "{paths:?}");
+    // What is closed from now on is seen as it is; a watch that ends in order leaves no gap behind it.
+    ground.shell.exec("echo now > /tmp/now");
+    assert_eq!(field(&ground.about("/tmp/now"), "recovered"), "");
+    let count = ground.lines.all().len();
+    ground.end();
+    ground.shell.exec("echo end > /jobs/end; echo last > /tmp/last");
+    ground.watch(Before::Running);
+    assert_eq!(field(&ground.about("/tmp/last"), "recovered"), "1");
+    let all = ground.lines.all();
+    let paths: Vec<_> = all.iter().skip(count).map(|line| field(line, "orig_path")).collect();
+    assert_eq!(paths, ["/tmp/last"]);
 }
 
 #[test]
@@ -237,14 +353,15 @@ fn a_flood_is_bounded_and_told() {
 fn a_watch_ends_with_its_container() {
     let Some(ground) = Ground::new(CaptureLimits::default()) else { return };
     // The same process again is the same watch.
-    ground.capture.watch(ground.shell.pid, &ground.decky, ground.lines.sink()).unwrap();
+    ground.watch(Before::Running);
     assert_eq!(ground.capture.watched(), std::slice::from_ref(&ground.decky));
     ground.shell.session(&mark("s1", 9), "echo last > /tmp/last");
     ground.about("/tmp/last");
     let pid = ground.shell.pid;
     crate::ground::sh("docker", &["kill", &ground.shell.name]);
     until("the watch ends", || ground.capture.watched().is_empty().then_some(()));
-    let gone = ground.capture.watch(pid, &ground.decky, ground.lines.sink());
+    let gone =
+        ground.capture.watch(pid, &ground.decky, &ground.journal(), Before::Running, ground.lines.sink());
     assert!(gone.is_err());
     assert!(Path::exists(&ground.folder()));
 }

@@ -15,14 +15,18 @@ use decnet_tests::engine::docker_or_skip;
 
 use crate::ground::{sh, tag, until};
 
-/// Process 1: every job that appears is moved away and run. `/sbin/busybox2` stands for our own program.
+/// Process 1: every job that appears is moved away and run. `/sbin/busybox2` stands for our own program: it writes books
+/// of its own before and after a session, whose last stage becomes the intruder's program.
 const INIT: &str = r#"
 while :; do
   for job in /jobs/*.sh; do
     [ -e "$job" ] || continue
     name=${job%.sh}
     /bin/busybox mv "$job" "$name.run"
-    SESSION="$(/bin/busybox cat "$name.json")" /sbin/busybox2 sh -c '/bin/busybox env -u SESSION /bin/busybox sh "$0"; :' "$name.run" &
+    SESSION="$(/bin/busybox cat "$name.json")" /sbin/busybox2 sh -c '
+      echo key > /etc/ssh/ssh_host_ed25519_key; /bin/busybox touch -r /etc/ssh/sshd_config /etc/ssh/ssh_host_ed25519_key
+      /sbin/busybox2 sh -c "exec /bin/busybox env -u SESSION /bin/busybox sh \"\$0\"" "$0"
+      echo bye > /var/log/wtmp' "$name.run" &
   done
   /bin/busybox sleep 0.05
 done
@@ -44,9 +48,12 @@ impl Image {
 
     fn import() -> Self {
         let tree = tempfile::tempdir().unwrap();
-        for folder in ["bin", "sbin", "tmp", "root", "etc", "dev", "proc", "sys", "jobs", "var/log", "run"] {
+        for folder in
+            ["bin", "sbin", "tmp", "root", "etc/ssh", "dev", "proc", "sys", "jobs", "var/log", "run"]
+        {
             fs::create_dir_all(tree.path().join(folder)).unwrap();
         }
+        fs::write(tree.path().join("etc/ssh/sshd_config"), "Port 22\n").unwrap();
         let busybox = sh("which", &["busybox"]);
         for copy in ["bin/busybox", "sbin/busybox2"] {
             fs::copy(&busybox, tree.path().join(copy)).unwrap();
