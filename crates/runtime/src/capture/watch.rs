@@ -44,7 +44,7 @@ use super::{
     keep::{self, Item},
     mounts::{self, Mark},
     process,
-    session::{Attribution, Culprit, Sessions},
+    session::{Attribution, Culprit, Session, Sessions},
     sweep::{End, sweep},
     tell::Writer,
 };
@@ -130,6 +130,7 @@ impl Watch {
             clock,
             seen: gap.as_ref().map_or(now, |gap| gap.since),
             told: Instant::now(),
+            present: Vec::new(),
             is_new: false,
             is_whole: true,
             sweeper: None,
@@ -187,6 +188,8 @@ struct Reader {
     seen: DateTime<Utc>,
     /// When the journal was last told so.
     told: Instant,
+    /// Who was there then.
+    present: Vec<Session>,
     /// Something was reported since.
     is_new: bool,
     /// Nothing was missed since.
@@ -261,7 +264,13 @@ impl Reader {
                 now.saturating_duration_since(*there) < 2 * PACE
             });
         }
-        let due = if self.is_new { PACE } else { IDLE };
+        // Who is there is told at once: whoever looks for what he leaves may find him gone.
+        let is_same = !self.is_new || self.sessions.live() == self.present;
+        let due = match (is_same, self.is_new) {
+            (false, _) => Duration::ZERO,
+            (true, true) => PACE,
+            (true, false) => IDLE,
+        };
         if !is_read || (!is_last && self.is_whole && now.saturating_duration_since(self.told) < due) {
             return;
         }
@@ -281,6 +290,7 @@ impl Reader {
             self.seen = moment - TICK;
             self.told = now;
             self.is_new = false;
+            self.present.clone_from(&sessions);
             self.hand_on(Item::Seen { moment: self.seen, sessions });
         }
     }
