@@ -5,7 +5,7 @@
 //! and nothing is looked for in a container that did not live on.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     fs::{Metadata, Permissions},
     io::{self, Write},
     os::unix::{
@@ -50,8 +50,8 @@ struct Record {
     seen: Option<DateTime<Utc>>,
     /// Who was there then.
     sessions: Vec<Session>,
-    /// What was told since, by [`key`].
-    told: HashSet<String>,
+    /// What was told since, by [`key`], and when.
+    told: HashMap<String, DateTime<Utc>>,
     placed: VecDeque<Placed>,
 }
 
@@ -118,20 +118,22 @@ impl Journal {
         record.seen = Some(moment);
         record.sessions = sessions;
         record.sessions.truncate(MOST_SESSIONS);
-        record.told.clear();
+        // A file that changed after the moment was told after it.
+        record.told.retain(|_, at| *at >= moment);
         self.write(&record);
     }
 
     /// A file was told.
-    pub(super) fn told(&self, process: Identity, key: String) {
+    pub(super) fn told(&self, process: Identity, key: String, now: DateTime<Utc>) {
         let mut record = self.lock();
-        if record.process == Some(process) && record.told.len() < MOST_TOLD && record.told.insert(key) {
+        if record.process == Some(process) && record.told.len() < MOST_TOLD {
+            record.told.insert(key, now);
             self.write(&record);
         }
     }
 
     pub(super) fn is_told(&self, key: &str) -> bool {
-        self.lock().told.contains(key)
+        self.lock().told.contains_key(key)
     }
 
     /// A file of ours is about to be put somewhere.
@@ -213,13 +215,15 @@ mod tests {
         assert!(journal.begin(ours, false, at(0)).is_none(), "nothing was known");
         journal.seen(ours, at(5), Vec::new());
         let told = key(Path::new("/tmp/x"), "sha");
-        journal.told(ours, told.clone());
+        journal.told(ours, told.clone(), at(6));
         let journal = Journal::open(&path);
         assert!(journal.is_told(&told) && !journal.is_told(&key(Path::new("/tmp/y"), "sha")));
         // The moment stays until everything was looked at.
         for _ in 0..2 {
             assert_eq!(journal.begin(ours, false, at(9)).unwrap().since, at(5));
         }
+        journal.seen(ours, at(6), Vec::new());
+        assert!(journal.is_told(&told), "it may have changed after the moment");
         journal.seen(ours, at(10), Vec::new());
         assert!(!journal.is_told(&told), "seen anyway");
         assert!(journal.begin(ours, true, at(20)).is_none(), "there was nothing before");

@@ -178,7 +178,7 @@ impl Keeper {
         }
         let found = Found { path, deleted, meta: &meta, writer, culprit: &culprit, recovered };
         self.write(tell::event(&found, &kept));
-        self.journal.told(self.process, key);
+        self.journal.told(self.process, key, self.clock.now());
     }
 
     fn may_report(&mut self) -> bool {

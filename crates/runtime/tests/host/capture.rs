@@ -200,7 +200,7 @@ fn what_was_left_while_no_agent_ran_is_found_by_the_next() {
     let journal = until("both are in the journal", || {
         let journal = fs::read(ground.journal()).unwrap();
         let seen: serde_json::Value = serde_json::from_slice(&journal).unwrap();
-        let is_there = seen["told"].as_array().unwrap().len() >= 2;
+        let is_there = seen["told"].as_object().unwrap().len() >= 2;
         is_there.then_some(journal)
     });
     // While nobody looks; what we put there ourselves was announced.
@@ -227,11 +227,8 @@ fn what_was_left_while_no_agent_ran_is_found_by_the_next() {
         assert_eq!(whose, ["1", "sole-session", "s1", "203.0.113.9", ""], "{line:?}");
     }
     // Once, and nothing else: not what was told, nor what is ours.
-    let settled = || {
-        let journal: serde_json::Value =
-            serde_json::from_slice(&fs::read(ground.journal()).unwrap()).unwrap();
-        journal["told"].as_array().unwrap().is_empty().then_some(())
-    };
+    let seen = |journal: &[u8]| serde_json::from_slice::<serde_json::Value>(journal).unwrap()["seen"].clone();
+    let settled = || (seen(&fs::read(ground.journal()).unwrap()) != seen(&journal)).then_some(());
     until("the gap is closed", settled);
     let all = ground.lines.all();
     let paths: Vec<_> = all.iter().skip(told).map(|line| field(line, "orig_path")).collect();
@@ -247,6 +244,40 @@ fn what_was_left_while_no_agent_ran_is_found_by_the_next() {
     let all = ground.lines.all();
     let paths: Vec<_> = all.iter().skip(count).map(|line| field(line, "orig_path")).collect();
     assert_eq!(paths, ["/tmp/last"]);
+}
+
+#[test]
+fn who_left_something_in_the_gap_is_told_only_if_it_can_be_nobody_else() {
+    for others in [false, true] {
+        let Some(mut ground) = Ground::new(CaptureLimits::default()) else { return };
+        ground.shell.session(
+            &mark("s1", 9),
+            "echo before > /tmp/before; while [ ! -e /jobs/gap ]; do /bin/busybox sleep 0.02; done
+             echo left > /tmp/left; echo done > /jobs/left",
+        );
+        ground.about("/tmp/before");
+        let journal = until("the journal knows who is there", || {
+            let journal = fs::read(ground.journal()).unwrap();
+            let known: serde_json::Value = serde_json::from_slice(&journal).unwrap();
+            (known["sessions"][0]["mark"]["sid"] == "s1").then_some(journal)
+        });
+        ground.kill(&journal);
+        ground.shell.exec("echo go > /jobs/gap");
+        ground.shell.done("left");
+        until("the session is over", || {
+            (!ground.shell.exec("/bin/busybox ps").contains("s1.run")).then_some(())
+        });
+        if others {
+            let script = "echo here > /jobs/here; while [ ! -e /jobs/end ]; do /bin/busybox sleep 0.02; done";
+            ground.shell.session(&mark("s2", 10), script);
+            ground.shell.done("here");
+        }
+        ground.watch(Before::Running);
+        let left = ground.about("/tmp/left");
+        let wanted = if others { ("unknown", "") } else { ("sole-session", "s1") };
+        assert_eq!((field(&left, "attribution"), field(&left, "sid")), wanted);
+        assert_eq!(field(&left, "recovered"), "1");
+    }
 }
 
 #[test]
