@@ -30,7 +30,7 @@ const MAX_RECORD: u64 = 1 << 20;
 /// Files of ours that are remembered: those that a sweep may meet.
 const MOST_PLACED: usize = 128;
 /// Files told since the last moment that are remembered; more are told twice after a crash.
-const MOST_TOLD: usize = 1024;
+const MOST_TOLD: usize = 256;
 /// Sessions that are remembered.
 const MOST_SESSIONS: usize = 64;
 

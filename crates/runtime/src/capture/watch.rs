@@ -91,8 +91,9 @@ impl Watch {
         let process = process::identity(pid).ok_or_else(gone)?;
         let group = Fanotify::init(
             InitFlags::FAN_CLASS_NOTIF | InitFlags::FAN_CLOEXEC | InitFlags::FAN_NONBLOCK,
-            // Reading must not show in the times of a file.
+            // Reading must not show in the times of a file, and opening one must never wait: it may be a pipe.
             EventFFlags::O_RDONLY
+                | EventFFlags::O_NONBLOCK
                 | EventFFlags::O_LARGEFILE
                 | EventFFlags::O_CLOEXEC
                 | EventFFlags::O_NOATIME,
@@ -281,7 +282,9 @@ impl Reader {
         if !self.is_whole && !is_last {
             self.is_whole = true;
             let sessions = self.sessions.live().to_vec();
-            self.sweep(Gap { since: self.seen, sessions }, moment);
+            // The round may have begun long before what was missed in it.
+            let until = self.clock.now();
+            self.sweep(Gap { since: self.seen, sessions }, until);
             return;
         }
         // At its end with something missed: the next watch sweeps.

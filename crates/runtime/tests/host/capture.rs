@@ -5,13 +5,13 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use chrono::DateTime;
 use decnet_core::{DeckyName, SystemClock};
 use decnet_logline::Record;
-use decnet_runtime::capture::{Before, Capture, CaptureLimits, CaptureOptions};
+use decnet_runtime::capture::{Before, Capture, CaptureLimits, CaptureOptions, Lines};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -278,6 +278,38 @@ fn who_left_something_in_the_gap_is_told_only_if_it_can_be_nobody_else() {
         assert_eq!((field(&left, "attribution"), field(&left, "sid")), wanted);
         assert_eq!(field(&left, "recovered"), "1");
     }
+}
+
+#[test]
+fn a_pipe_without_another_end_does_not_stop_the_watch() {
+    let Some(ground) = Ground::new(CaptureLimits::default()) else { return };
+    ground
+        .shell
+        .session(&mark("s1", 9), "/bin/busybox mkfifo /tmp/pipe; : <> /tmp/pipe; echo after > /tmp/after");
+    ground.about("/tmp/after");
+}
+
+#[test]
+fn what_the_kernel_could_not_report_is_looked_for() {
+    let limits = CaptureLimits { files_per_minute: u32::MAX, ..CaptureLimits::default() };
+    let Some(ground) = Ground::new(limits) else { return };
+    ground.end();
+    let gate = Arc::new(Mutex::new(()));
+    let (lines, passing) = (ground.lines.sink(), Arc::clone(&gate));
+    let slow: Lines = Arc::new(move |line| {
+        drop(passing.lock().unwrap());
+        lines(line);
+    });
+    ground.capture.watch(ground.shell.pid, &ground.decky, &ground.journal(), Before::Nothing, slow).unwrap();
+    // More than waits here and in the kernel (16384).
+    let closed = gate.lock().unwrap();
+    let flood = "i=0; while [ $i -lt 17500 ]; do : > /tmp/f$i; i=$((i+1)); done; echo last > /tmp/last; echo end > /jobs/done";
+    ground.shell.session(&mark("s1", 9), flood);
+    ground.shell.done("done");
+    drop(closed);
+    ground.lines.wait_for("the overflow", |line| field(line, "reason") == "overflow");
+    let last = ground.about("/tmp/last");
+    assert_eq!((field(&last, "recovered"), ground.stored(&last)), ("1", b"last\n".to_vec()));
 }
 
 #[test]
