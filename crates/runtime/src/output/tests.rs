@@ -193,3 +193,48 @@ proptest! {
         });
     }
 }
+
+/// A14: the original followed 63 containers at most, and began each log anew at every restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_outputs_come_out_whole_though_their_reader_starts_again() {
+    const OUTPUTS: usize = 200;
+    const LINES: usize = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let watcher = Watcher::start().ok();
+    let followers: Vec<_> = (0..OUTPUTS)
+        .map(|number| {
+            let place = folder.path().join(number.to_string());
+            fs::create_dir(&place).unwrap();
+            let output = Arc::new(Output::open(&place, &decky(), &SystemIds, watcher.as_ref()).unwrap());
+            let writer = Arc::clone(&output);
+            tokio::spawn(async move {
+                for line in 0..LINES {
+                    // In two pieces, as a busy writer's come.
+                    write(&writer, format!("decky {number} ").as_bytes());
+                    tokio::task::yield_now().await;
+                    write(&writer, format!("line {line}\n").as_bytes());
+                }
+            });
+            tokio::spawn(async move {
+                let (mut seen, mut cursor) = (Vec::new(), None);
+                while seen.len() < LINES {
+                    // Each reader takes a few and is gone; the next goes on at its cursor.
+                    let mut tail = output.tail(cursor);
+                    for _ in 0..=(number % 7) {
+                        if seen.len() == LINES {
+                            break;
+                        }
+                        let line = line(&mut tail).await;
+                        cursor = Some(line.next);
+                        seen.push(String::from_utf8(line.bytes.to_vec()).unwrap());
+                    }
+                }
+                let wanted: Vec<_> = (0..LINES).map(|line| format!("decky {number} line {line}")).collect();
+                assert_eq!(seen, wanted);
+            })
+        })
+        .collect();
+    for follower in followers {
+        follower.await.unwrap();
+    }
+}
