@@ -152,9 +152,10 @@ async fn hold(shared: Arc<Shared>, running: Arc<Running>, tcp: TcpStream, peer: 
     let stream = Stream::new(tcp, meter.clone(), LIFETIME, stop.clone());
     let conversation = AssertUnwindSafe(service.serve(stream, conn.clone())).catch_unwind();
     let outcome = bounded(conversation, began, &meter).await;
-    // Whatever the service left running with the stream ends now.
+    let cut = meter.cut();
+    // Whatever the service left running with the stream ends now: nothing that this brings is why the connection ended.
     stop.cancel();
-    let mut reason = match meter.cut() {
+    let mut reason = match cut {
         Cut::Not => conn.end_reason().unwrap_or("closed"),
         Cut::Idle => "idle",
         Cut::Lifetime => "lifetime",
