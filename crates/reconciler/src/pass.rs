@@ -128,16 +128,11 @@ impl Reconciler {
 
     /// The event of a decky's new state.
     fn event(&self, name: &DeckyName, transition: Transition) -> anyhow::Result<NewOutbox> {
-        let host = self.ctx.settings().host.clone();
-        let topic = Topic::decky_state(&DeckyId::new(host.clone(), name.clone()));
-        let payload = DeckyState {
-            host_uuid: host,
-            name: name.to_string(),
-            state: transition.to.to_string(),
-            transition: transition.word.as_str().to_owned(),
-            source: "fleet".to_owned(),
-            previous_state: transition.from.map(|state| state.to_string()),
-        };
+        let decky = DeckyId::new(self.ctx.settings().host.clone(), name.clone());
+        let Transition { from, to, word } = transition;
+        let previous = from.map(decnet_fleet::DeckyState::as_str);
+        let payload = DeckyState::of_fleet(&decky, to.as_str(), word.as_str(), previous);
+        let topic = Topic::decky_state(&decky);
         Ok(self.ctx.event(&topic, &payload)?)
     }
 

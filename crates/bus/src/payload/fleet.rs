@@ -1,7 +1,7 @@
 //! Payloads of the `topology`, `decky` and `orchestrator` families.
 
 use chrono::{DateTime, Utc};
-use decnet_core::HostId;
+use decnet_core::{DeckyId, HostId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -46,6 +46,20 @@ pub struct DeckyState {
     /// The state before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_state: Option<String>,
+}
+
+impl DeckyState {
+    /// That a decky of a fleet went from `previous` to `state`; `transition` is the word for it.
+    pub fn of_fleet(decky: &DeckyId, state: &str, transition: &str, previous: Option<&str>) -> Self {
+        Self {
+            host_uuid: decky.host.clone(),
+            name: decky.name.to_string(),
+            state: state.to_owned(),
+            transition: transition.to_owned(),
+            source: "fleet".to_owned(),
+            previous_state: previous.map(str::to_owned),
+        }
+    }
 }
 
 /// What the sniffer saw; `kind` becomes the envelope's `type`.

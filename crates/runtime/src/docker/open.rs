@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     sync::{Arc, Mutex},
 };
 
@@ -26,7 +25,7 @@ use crate::{
     capture::{Capture, CaptureLimits, CaptureOptions},
     error::{blocking, io_error},
     output::{Output, Watcher},
-    process::{make_evidence, make_folder},
+    process::{claim, make_folder},
 };
 
 /// Deckies looked after at once.
@@ -36,22 +35,7 @@ impl DockerRuntime {
     /// Opens the folder and takes up the deckies that it knows.
     pub async fn open(options: DockerOptions) -> Result<Self, RuntimeError> {
         let (folder, artifacts) = (options.folder.clone(), options.artifacts.clone());
-        let (base, artifacts, lock) = blocking(move || {
-            make_folder(&folder)?;
-            make_evidence(&artifacts)?;
-            // The engine mounts them by their path.
-            let base = folder.canonicalize().map_err(io_error("find", &folder))?;
-            let artifacts = artifacts.canonicalize().map_err(io_error("find", &artifacts))?;
-            let path = base.join(".lock");
-            let lock = File::options().write(true).create(true).truncate(false).open(&path);
-            let lock = lock.map_err(io_error("open", &path))?;
-            match lock.try_lock() {
-                Ok(()) => Ok((base, artifacts, lock)),
-                Err(std::fs::TryLockError::WouldBlock) => Err(RuntimeError::Locked(base)),
-                Err(std::fs::TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
-            }
-        })
-        .await?;
+        let (base, artifacts, lock) = blocking(move || claim(&folder, &artifacts)).await?;
         let watcher = Watcher::start().inspect_err(|error| {
             tracing::warn!(%error, "no inotify: outputs are looked at every 200 ms");
         });

@@ -32,6 +32,9 @@ const MOST: usize = 64;
 /// Largest answer.
 const ANSWER: usize = 64 * 1024;
 
+/// The kernel answers at once; a lost answer must not hold up whoever brings a decky up.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Closes its sockets in the network namespace of process `pid`; how many there were. Blocks.
 pub(super) fn remove(pid: u32) -> io::Result<usize> {
     let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
@@ -48,6 +51,7 @@ pub(super) fn remove(pid: u32) -> io::Result<usize> {
 fn remove_here() -> io::Result<usize> {
     let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.bind_auto()?;
+    rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))?;
     socket.connect(&SocketAddr::new(0, 0))?;
     let mut removed = 0;
     for (protocol, states) in [(TCP, LISTENING), (UDP, ANY)] {

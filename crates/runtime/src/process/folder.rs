@@ -1,7 +1,7 @@
 //! Where the files of one decky are. Paths only, and making the folders.
 
 use std::{
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -96,6 +96,23 @@ pub(crate) fn make(path: &Path) -> Result<(), RuntimeError> {
 /// its group on (setgid, as installed), that is the group of the workers, and the API shows what is in here.
 pub(crate) fn make_evidence(path: &Path) -> Result<(), RuntimeError> {
     make_with(path, 0o750)
+}
+
+/// The folders of a runtime, made if need be and by their true paths, and the lock that keeps a second agent out of the first.
+/// Decoys are found, and the engine mounts, by these paths, so they must be the same for every agent.
+pub(crate) fn claim(folder: &Path, artifacts: &Path) -> Result<(PathBuf, PathBuf, File), RuntimeError> {
+    make(folder)?;
+    make_evidence(artifacts)?;
+    let base = folder.canonicalize().map_err(io_error("find", folder))?;
+    let artifacts = artifacts.canonicalize().map_err(io_error("find", artifacts))?;
+    let path = base.join(".lock");
+    let lock = File::options().write(true).create(true).truncate(false).open(&path);
+    let lock = lock.map_err(io_error("open", &path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok((base, artifacts, lock)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(RuntimeError::Locked(base)),
+        Err(std::fs::TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
+    }
 }
 
 fn make_with(path: &Path, mode: u32) -> Result<(), RuntimeError> {

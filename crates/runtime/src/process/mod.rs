@@ -35,7 +35,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::{
     baseline::installed,
-    folder::{delete as delete_path, make as make_folder, make_evidence},
+    folder::{claim, delete as delete_path, make as make_folder, make_evidence},
     record::{read_record, write_record},
 };
 use self::{

@@ -1,9 +1,6 @@
 //! The start of the process runtime: what an earlier agent left is taken up where it stands.
 
-use std::{
-    fs::File,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use decnet_core::DeckyName;
 use futures_util::future::join_all;
@@ -26,22 +23,7 @@ impl ProcessRuntime {
     /// reported by [`HostRuntime::inspect`] and tried again.
     pub async fn open(options: ProcessOptions) -> Result<Self, RuntimeError> {
         let ProcessOptions { folder, artifacts, decoy, port_offset, clock, ids } = options;
-        let (base, artifacts, lock) = blocking(move || {
-            folder::make(&folder)?;
-            folder::make_evidence(&artifacts)?;
-            // Decoys are found by the path of their document, so it must be the same for every agent.
-            let base = folder.canonicalize().map_err(io_error("find", &folder))?;
-            let artifacts = artifacts.canonicalize().map_err(io_error("find", &artifacts))?;
-            let path = base.join(".lock");
-            let lock = File::options().write(true).create(true).truncate(false).open(&path);
-            let lock = lock.map_err(io_error("open", &path))?;
-            match lock.try_lock() {
-                Ok(()) => Ok((base, artifacts, lock)),
-                Err(std::fs::TryLockError::WouldBlock) => Err(RuntimeError::Locked(base)),
-                Err(std::fs::TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
-            }
-        })
-        .await?;
+        let (base, artifacts, lock) = blocking(move || folder::claim(&folder, &artifacts)).await?;
         let watcher = Watcher::start().inspect_err(|error| {
             tracing::warn!(%error, "no inotify: outputs are looked at every 200 ms");
         });
