@@ -1,5 +1,6 @@
 //! The outbox relay: publishes this worker's waiting rows in the order of their ids, stamps them on the broker's ack, prunes
-//! them after a day. A crash in between is absorbed by the message id within the broker's duplicate window.
+//! them after a day. A crash in between is absorbed by the message id within the broker's duplicate window. Only where the
+//! broker itself dies may rows that were in flight change places among each other: who needs their order has their ids.
 //!
 //! Never holds up the worker: with no broker or database it tries again later, by backoff, timer, nudge or reconnect.
 
