@@ -141,6 +141,7 @@ impl Desk {
                     port_base: status.port_base,
                     plan_hash: status.plan_hash,
                     egress_blocked: status.egress_blocked,
+                    incarnation: None,
                 };
                 (status.name, inspection)
             })
@@ -155,6 +156,7 @@ impl Desk {
                 port_base: 0,
                 plan_hash: None,
                 egress_blocked: 0,
+                incarnation: None,
             });
             decky.state = over.state.to_string();
             decky.last_error = over.last_error;
@@ -204,14 +206,14 @@ impl Desk {
             });
         }
         self.runtime.put_files(&request.decky, &files).await.map_err(|error| error.to_string())?;
-        Ok(PutFilesReply { written: u32::try_from(files.len()).unwrap_or(u32::MAX) })
+        Ok(PutFilesReply { written: u32::try_from(files.len()).unwrap_or(u32::MAX), diverged: Vec::new() })
     }
 
     async fn read_file(&self, request: ReadFileRequest) -> Result<ReadFileReply, String> {
         let max = request.max.min(MAX_READ);
         let content = self.runtime.read_file(&request.decky, &request.path, max).await;
         let content = content.map_err(|error| error.to_string())?;
-        Ok(ReadFileReply { content_b64: content.map(|bytes| STANDARD.encode(bytes)) })
+        Ok(ReadFileReply { content_b64: content.map(|bytes| STANDARD.encode(bytes)), stat: None })
     }
 
     async fn probe(&self, request: ProbeRequest) -> Result<ProbeReply, String> {

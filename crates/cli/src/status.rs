@@ -201,6 +201,7 @@ mod tests {
             port_base,
             plan_hash: None,
             egress_blocked: 0,
+            incarnation: None,
         }
     }
 

@@ -70,7 +70,7 @@ impl Life {
         };
         match action {
             Action::Traffic { from, to, to_ip, service, port } => {
-                let request = ProbeRequest { from: from.name.clone(), to_ip, to_port: port };
+                let request = ProbeRequest { from: from.name.clone(), to_ip, to_port: port, protocol: None };
                 let reply: Result<ProbeReply, _> = self
                     .ctx
                     .bus()
@@ -96,6 +96,7 @@ impl Life {
                     gid,
                     mtime,
                     content_b64: STANDARD.encode(&body),
+                    expect: None,
                 };
                 let request = PutFilesRequest { decky: decky.name.clone(), files: vec![file] };
                 let reply: Result<PutFilesReply, _> = self

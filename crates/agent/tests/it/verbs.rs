@@ -41,6 +41,7 @@ async fn files_are_put_and_read_and_colleagues_are_greeted() {
         gid: 1000,
         mtime: SystemClock.now(),
         content_b64,
+        expect: None,
     };
     let request = |files| PutFilesRequest { decky: name("web"), files };
     let good = request(vec![
@@ -68,7 +69,7 @@ async fn files_are_put_and_read_and_colleagues_are_greeted() {
     );
 
     let (from, to) = (plan.decky("client").unwrap().ip(), plan.decky("web").unwrap().ip());
-    let question = ProbeRequest { from: name("client"), to_ip: to, to_port: 22 };
+    let question = ProbeRequest { from: name("client"), to_ip: to, to_port: 22, protocol: None };
     let answer: ProbeReply = ask(&operator, probe.clone(), &question).await.unwrap();
     assert!(answer.banner.unwrap().starts_with("SSH-2.0-"));
     let secret = FleetSecret::load_or_create(&home.path("fleet.secret")).unwrap();

@@ -163,6 +163,9 @@ pub struct DeckyInspection {
     /// Outbound connection attempts that its containment has dropped since it was started.
     #[serde(default)]
     pub egress_blocked: u64,
+    /// Id of what holds its disk: another one means that the disk is as it was made, without what was put there.
+    #[serde(default)]
+    pub incarnation: Option<String>,
 }
 
 /// Put files into a decky.
@@ -189,6 +192,29 @@ pub struct FileToPut {
     pub mtime: DateTime<Utc>,
     /// Content in base64.
     pub content_b64: String,
+    /// What must be there before, else the file is left alone and named in the reply; absent = whatever is there is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+}
+
+/// What must be at a path for it to be touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// Nothing.
+    Absent,
+    /// A file with this SHA-256 (hex).
+    Sha256(String),
+}
+
+/// A file that was left alone because something else than expected was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diverged {
+    /// Its path.
+    pub path: String,
+    /// SHA-256 (hex) of what is there; `None` if nothing is.
+    #[serde(default)]
+    pub found: Option<String>,
 }
 
 /// The files are there.
@@ -196,6 +222,40 @@ pub struct FileToPut {
 pub struct PutFilesReply {
     /// How many were written.
     pub written: u32,
+    /// Those that were not, because of what is there.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+}
+
+/// Rename or remove files of a decky.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TidyFilesRequest {
+    /// Which decky.
+    pub decky: DeckyName,
+    /// In this order.
+    pub steps: Vec<TidyStep>,
+}
+
+/// One file renamed or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TidyStep {
+    /// Absolute path.
+    pub path: String,
+    /// Where it goes, its time kept; an existing file there is replaced. Absent = it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What must be at `path`.
+    pub expect: Expect,
+}
+
+/// What was done of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TidyFilesReply {
+    /// How many steps were made.
+    pub done: u32,
+    /// The file that was left alone; the steps after it were not made.
+    #[serde(default)]
+    pub diverged: Option<Diverged>,
 }
 
 /// Read one file of a decky.
@@ -214,6 +274,24 @@ pub struct ReadFileRequest {
 pub struct ReadFileReply {
     /// Content in base64.
     pub content_b64: Option<String>,
+    /// What the system says of it, where there is one.
+    #[serde(default)]
+    pub stat: Option<FileStat>,
+}
+
+/// A file's entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStat {
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of change.
+    pub mtime: DateTime<Utc>,
 }
 
 /// Connect from one decky to another, from a keyed source port.
@@ -225,6 +303,10 @@ pub struct ProbeRequest {
     pub to_ip: IpAddr,
     /// Destination port.
     pub to_port: u16,
+    /// Slug of the service there: what is said to it (`http`, `smtp`, `imap`, `pop3`, `redis`); absent or another = only
+    /// its greeting is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
 }
 
 /// What the other side said.

@@ -113,6 +113,27 @@ pub struct OrchestratorAction {
     pub ts: DateTime<Utc>,
 }
 
+/// A file that life planted was changed or removed by somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileTampered {
+    /// Where.
+    pub decky_uuid: String,
+    /// Which; the path is ours.
+    pub path: String,
+    /// Its content class.
+    pub content_class: String,
+    /// Whose file it is; `None` for the machine's.
+    #[serde(default)]
+    pub persona: Option<String>,
+    /// SHA-256 (hex) of what was planted.
+    pub expected_sha256: String,
+    /// SHA-256 (hex) of what is there; `None` if it is gone.
+    #[serde(default)]
+    pub found_sha256: Option<String>,
+    /// When it was seen.
+    pub ts: DateTime<Utc>,
+}
+
 /// A mail was delivered to a mail decky.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrchestratorEmail {

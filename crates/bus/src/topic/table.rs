@@ -189,6 +189,9 @@ topics! {
     /// A decky got other services.
     DeckyMutation { host: HostId, decky: Token } "decky.{host}.{decky}.mutation" => "decky.{decky}.mutation", Stream, payload::DeckyMutation,
         by [Agent, Mutator] wakes [Orchestrator] reads [Api, Webhook];
+    /// Somebody changed or removed a file that life had planted: nobody else has business there.
+    DeckyFileTampered { host: HostId, decky: Token } "decky.{host}.{decky}.file_tampered" => "decky.{decky}.file_tampered", Stream, payload::FileTampered,
+        by [Orchestrator] wakes [] reads [Api, Webhook];
 
     /// Invented traffic between deckies; the id is the destination's.
     OrchestratorTraffic { host: HostId, decky: Token } "orchestrator.{host}.traffic.{decky}" => "orchestrator.traffic.{decky}", Stream, payload::OrchestratorAction,
@@ -234,6 +237,9 @@ topics! {
     /// Put files into a decky.
     AskPutFiles { host: HostId } "ask.put-files.{host}", Core, payload::PutFilesRequest,
         by [Api, Orchestrator, Canary] wakes [] reads [Agent];
+    /// Rename or remove files of a decky.
+    AskTidyFiles { host: HostId } "ask.tidy-files.{host}", Core, payload::TidyFilesRequest,
+        by [Orchestrator, Canary] wakes [] reads [Agent];
     /// Read one file of a decky.
     AskReadFile { host: HostId } "ask.read-file.{host}", Core, payload::ReadFileRequest,
         by [Api, Orchestrator] wakes [] reads [Agent];

@@ -293,7 +293,7 @@ async fn requests_and_their_errors(net: Net) {
             match asked.map(|asked| asked.max) {
                 Ok(100) => {
                     let content_b64 = Some("cm9vdA==".to_owned());
-                    request.respond(Ok(payload::ReadFileReply { content_b64 })).await;
+                    request.respond(Ok(payload::ReadFileReply { content_b64, stat: None })).await;
                 }
                 Ok(0) => drop(request),
                 Ok(_) => request.respond::<()>(Err("no such decky".to_owned())).await,

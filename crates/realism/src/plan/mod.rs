@@ -1,0 +1,3 @@
+//! The planner: when each decky acts and what it does, from a seed, a time and what is there.
+
+pub mod shelf;
