@@ -1,6 +1,8 @@
 //! Files and folders of an installation, with owners and modes.
 
-use crate::{ETC, KEYS, STATE};
+use decnet_bus::Worker;
+
+use crate::{ETC, KEYS, PERSONAS, STATE, user_of};
 
 /// Who besides root may use a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +84,13 @@ pub fn folders() -> Vec<InstalledFolder> {
             "root",
             Group::Workers,
             "captured files; the API reads",
+        ),
+        folder(
+            PERSONAS,
+            0o2755,
+            &user_of(Worker::Api),
+            Group::Workers,
+            "the pool of personas; the API writes, the orchestrator reads",
         ),
         folder(&format!("{STATE}/deckies"), 0o700, "root", Group::Workers, "the process runtime's deckies"),
         folder(&format!("{STATE}/images"), 0o755, "root", Group::Root, "root file systems for shells"),

@@ -31,6 +31,8 @@ pub const KEYS: &str = "/etc/decnet/nats";
 pub const STATE: &str = "/var/lib/decnet";
 /// Units.
 pub const UNITS: &str = "/etc/systemd/system";
+/// The folder of the pool of personas.
+pub const PERSONAS: &str = "/var/lib/decnet/personas";
 /// The group of all workers.
 pub const GROUP: &str = "decnet";
 /// The target that holds all units.

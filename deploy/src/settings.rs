@@ -1,6 +1,6 @@
 //! `/etc/decnet/decnet.ini` as it is first written: what differs from the defaults in an installation, and comments.
 
-use crate::{ETC, Group, InstalledFile, STATE};
+use crate::{ETC, Group, InstalledFile, PERSONAS, STATE};
 
 /// The file. An existing one is the operator's and stays.
 pub fn settings_file() -> InstalledFile {
@@ -27,6 +27,15 @@ pub fn settings_file() -> InstalledFile {
          # Reach it from elsewhere through a proxy with TLS on this machine; the unit lets loopback in and nothing else.\n\
          #host = 127.0.0.1\n\
          #port = 8000\n\
+         \n\
+         [realism]\n\
+         # The people of the fleet (docs/examples/personas.json); `decnet realism import-personas` and the API write it.\n\
+         personas = {PERSONAS}/email_personas.json\n\
+         # A language model for more variety: off, ollama or openai. Life goes on without one.\n\
+         #llm = off\n\
+         # On another machine, it needs an IPAddressAllow= line too: systemctl edit decnet-orchestrator.service.\n\
+         #url = http://127.0.0.1:11434\n\
+         #model = llama3.1\n\
          \n\
          [logging]\n\
          # A level, or target=level pairs.\n\

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use decnet_bus::{Grant, Stage, Worker};
 
-use crate::{BIN, ETC, GROUP, KEYS, STATE, TARGET, user_of};
+use crate::{BIN, ETC, GROUP, KEYS, PERSONAS, STATE, TARGET, user_of};
 
 /// Loudest score of `systemd-analyze security` that a plain unit may have, in tenths.
 const PLAIN_EXPOSURE: u32 = 12;
@@ -206,6 +206,9 @@ fn places(unit: &mut Unit, worker: Worker, grant: &Grant) {
     unit.set("UMask", "0077");
     if worker.spec().database {
         unit.set("ReadWritePaths", format!("-{STATE}/database"));
+    }
+    if worker == Worker::Api {
+        unit.set("ReadWritePaths", format!("-{PERSONAS}"));
     }
     hide(unit, worker.spec().database, grant.artifacts);
 }

@@ -12,7 +12,7 @@ use std::{
 use decnet_core::DeckyName;
 use ipnet::Ipv4Net;
 
-use crate::config::Mode;
+use crate::{config::Mode, persona::Person};
 
 /// Most deckies of one deployment; the budget of a host is far below.
 pub const MAX_DECKIES: usize = 1000;
@@ -43,6 +43,9 @@ pub struct FleetSpec {
     pub deckies: Vec<DeckySpec>,
     /// Services that the operator brings as images.
     pub custom_services: Vec<CustomServiceSpec>,
+    /// The operator's own people; empty = invented ones. Accounts of the deckies are theirs, and the domain of most of them is
+    /// the company's.
+    pub staff: Vec<Person>,
     /// What was ignored or looks unintended, for the operator to read.
     pub warnings: Vec<String>,
 }

@@ -7,7 +7,7 @@
 mod data;
 mod people;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use decnet_core::{FleetSecret, HostPersona, Seed};
 
@@ -49,6 +49,25 @@ impl Company {
             timezone: pick("place", data::TIMEZONES).to_owned(),
             staff,
         }
+    }
+
+    /// The same company with other people, where there are any.
+    #[must_use]
+    pub fn with_staff(mut self, staff: &[Person]) -> Self {
+        if staff.is_empty() {
+            return self;
+        }
+        let mut domains: BTreeMap<&str, usize> = BTreeMap::new();
+        for person in staff {
+            if let Some((_, domain)) = person.email.rsplit_once('@') {
+                *domains.entry(domain).or_default() += 1;
+            }
+        }
+        if let Some((domain, _)) = domains.into_iter().max_by_key(|(_, count)| *count) {
+            domain.clone_into(&mut self.domain);
+        }
+        self.staff = staff.to_vec();
+        self
     }
 }
 
@@ -137,6 +156,25 @@ mod tests {
             count += persona.accounts.len();
         }
         assert_eq!(passwords.len(), count);
+    }
+
+    #[test]
+    fn the_operators_own_people_are_the_staff_and_their_domain_the_companys() {
+        let person = |login: &str, domain: &str| Person {
+            full_name: format!("{login} Park"),
+            login: login.to_owned(),
+            email: format!("{login}@{domain}"),
+        };
+        let people =
+            [person("ada", "corp.example"), person("tom", "corp.example"), person("ann", "x.example")];
+        let secret = FleetSecret::from_number(7);
+        let company = Company::of(&secret).with_staff(&people);
+        assert_eq!(company.domain, "corp.example");
+        let got = persona(&company, &machine(), &secret.seed(), &mut HashSet::new());
+        let logins: HashSet<&str> = got.accounts.iter().map(|a| a.login.as_str()).collect();
+        assert!(["ada", "tom", "ann"].iter().filter(|login| logins.contains(*login)).count() >= 2);
+        assert_eq!(got.domain, "corp.example");
+        assert_eq!(Company::of(&secret).with_staff(&[]), Company::of(&secret));
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl<'a> Drawer<'a> {
         Self {
             request,
             network,
-            company: Company::of(request.secret),
+            company: Company::of(request.secret).with_staff(&request.spec.staff),
             hostnames: HashSet::new(),
             macs: HashSet::new(),
             passwords: HashSet::new(),
