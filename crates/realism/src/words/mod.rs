@@ -1,15 +1,25 @@
-//! Words: what people of a language write about, as tables, and the one engine that makes sentences of them.
+//! Words: what people of a language write about, as tables, and the one engine that makes sentences of them ([`Voice`]).
 //!
 //! A template holds slots in braces, `{who}`; a slot is replaced by an entry of the list of its name (which may hold slots
 //! itself) or by what the engine knows: `{who}` a colleague's first name, `{other}` another colleague's, `{me}` the author's
 //! first name, `{to}` the recipient's, `{day}` a weekday, `{month}`, `{date}` a date near the author's, `{time}` a time of
 //! day, `{n}` 2 to 12, `{nn}` 13 to 90, `{nnn}` 120 to 980, `{ticket}` such as `OPS-4127`, `{room}`, `{amount}` of money,
 //! `{host}` a machine of the company, `{version}`, `{percent}`, `{topic}` what the letter is about. `{^slot}` begins with a capital letter.
+//! `{supplier}` (a firm's name without its legal form) and `{project}` (a code name, lower case) stay the same few for everyone
+//! of a mail domain. A list of the language with the name of such a slot takes its place.
 //! A word form that depends on its place (case, gender) has a list of its own: `{thing_acc}`, `{thing_dat}`.
+//! A note, task, draft sentence or comment may begin with the roles that write it and a bar, `ops,dev|restart {service}`;
+//! one without is everyone's.
 
 pub mod de;
 pub mod en;
+mod engine;
 pub mod fr;
+mod house;
+mod index;
+mod roles;
+
+pub use self::{engine::Voice, house::House, index::pool, roles::field};
 
 /// A subject of letters: new threads draw one, answers stay with it.
 #[derive(Debug, Clone, Copy)]
@@ -83,4 +93,13 @@ pub struct Lexicon {
     pub draft_stems: &'static [&'static str],
     /// Stems of script names.
     pub script_stems: &'static [&'static str],
+}
+
+/// Every language there is; English first. Whoever adds one puts its `pub static LEXICON` here.
+pub static ALL: &[&Lexicon] = &[&en::LEXICON];
+
+/// The language of a code in any case, with or without a region (`de-AT`); an unknown one is English.
+pub fn lexicon(code: &str) -> &'static Lexicon {
+    let primary = code.split(['-', '_']).next().unwrap_or_default();
+    ALL.iter().find(|lexicon| lexicon.code.eq_ignore_ascii_case(primary)).copied().unwrap_or(&en::LEXICON)
 }

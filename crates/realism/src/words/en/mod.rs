@@ -1,1 +1,45 @@
-//! (being written)
+//! English.
+
+use super::Lexicon;
+
+/// English.
+pub static LEXICON: Lexicon = Lexicon {
+    code: "en",
+    weekdays: ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    months: [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    date: "{month} {d}",
+    time: "{h}:{mm}",
+    amount: "{euros} EUR",
+    slots: &[],
+    notes: &["call {who} about {project}"],
+    tasks: &["send {who} the offer of {supplier}"],
+    draft_heads: &["Dear {who},"],
+    draft_sentences: &["The offer of {supplier} is valid until {date}."],
+    draft_ends: &["Regards, {me}"],
+    comments: &["asked by {who} in {ticket}"],
+    greetings: &["Hi {to},"],
+    greetings_formal: &["Dear {to},"],
+    closings: &["Cheers"],
+    closings_formal: &["Kind regards"],
+    answer_openings: &["Thanks for your note."],
+    answer_sentences: &["I will look into it on {day}."],
+    quoting: "On {date} at {time}, {to} wrote:",
+    topics: &[],
+    note_stems: &["notes"],
+    todo_stems: &["todo"],
+    draft_stems: &["memo"],
+    script_stems: &["backup"],
+};

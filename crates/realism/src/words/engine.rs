@@ -1,0 +1,334 @@
+//! The engine: a template becomes a sentence.
+//!
+//! What a slot cannot be filled with stays out; a test over all tables sees that this never happens.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, Timelike};
+use chrono_tz::Tz;
+use rand::RngExt;
+
+use super::{
+    Lexicon, Topic,
+    house::House,
+    index::{self, Ready},
+};
+use crate::{Draw, Persona};
+
+/// How deep lists may refer to lists.
+const DEPTH: u8 = 6;
+/// Bytes after which a sentence takes no further slots.
+const LONGEST: usize = 1200;
+/// First names for a company that consists of one person.
+const STRANGERS: &[&str] = &[
+    "Alex", "Maria", "Chris", "Anna", "Martin", "Laura", "Thomas", "Julia", "Daniel", "Eva", "Peter", "Nina",
+];
+/// Machines of a company that names none.
+const MACHINES: &[&str] = &[
+    "fs01", "fs02", "db01", "db02", "web01", "app01", "app02", "mail01", "bkp01", "git01", "mon01", "print01",
+];
+
+/// Somebody who writes at a certain time: what the engine knows while it fills a template.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice<'a> {
+    /// His language's tables.
+    pub lexicon: &'static Lexicon,
+    ready: Option<&'static Ready>,
+    /// His first name.
+    pub me: &'a str,
+    /// Whom he writes to, as he calls him; empty = a colleague.
+    pub to: &'a str,
+    /// What the letter is about, for `{topic}`; empty = a project.
+    pub topic: &'a str,
+    /// Others whom he may mention.
+    pub colleagues: &'a [Arc<Persona>],
+    /// Machines that he may mention.
+    pub hosts: &'a [String],
+    /// His company's words.
+    pub house: House,
+    /// His local time.
+    pub when: DateTime<Tz>,
+    /// Dates are of the coming days rather than of the days around.
+    pub ahead: bool,
+    /// His field, one of `finance ops hr sales dev office`.
+    pub field: &'static str,
+}
+
+impl<'a> Voice<'a> {
+    /// The voice of a persona in his own language.
+    pub fn new(
+        persona: &'a Persona,
+        colleagues: &'a [Arc<Persona>],
+        hosts: &'a [String],
+        when: DateTime<Tz>,
+    ) -> Self {
+        let lexicon = super::lexicon(&persona.language);
+        Self {
+            lexicon,
+            ready: index::ready(lexicon),
+            me: persona.first_name(),
+            to: "",
+            topic: "",
+            colleagues,
+            hosts,
+            house: House::of(&persona.email),
+            when,
+            ahead: false,
+            field: super::field(&persona.role),
+        }
+    }
+
+    /// The same in another language: that of a letter which is answered.
+    #[must_use]
+    pub fn speaking(self, code: &str) -> Self {
+        let lexicon = super::lexicon(code);
+        Self { lexicon, ready: index::ready(lexicon), ..self }
+    }
+
+    /// One of a list's templates, filled; empty for an empty list.
+    pub fn say(&self, list: &[&'static str], rng: &mut Draw) -> String {
+        pick(list, rng).map(|template| self.fill(template, rng)).unwrap_or_default()
+    }
+
+    /// A template with its slots filled.
+    pub fn fill(&self, template: &str, rng: &mut Draw) -> String {
+        let template = match template.split_once('|') {
+            Some((roles, rest)) if !roles.contains(['{', ' ']) => rest,
+            _ => template,
+        };
+        let mut out = String::with_capacity(template.len() * 2);
+        let mut who = [None; 2];
+        self.fill_into(template, DEPTH, &mut who, &mut out, rng);
+        out
+    }
+
+    /// Topics that somebody of this field brings up in this month; all if there are none.
+    pub fn topics(&self) -> Vec<&'static Topic> {
+        let month = self.when.month();
+        let fits: Vec<&Topic> = self
+            .lexicon
+            .topics
+            .iter()
+            .filter(|topic| topic.roles.is_empty() || topic.roles.contains(&self.field))
+            .filter(|topic| topic.months.is_empty() || topic.months.contains(&month))
+            .collect();
+        if fits.is_empty() { self.lexicon.topics.iter().collect() } else { fits }
+    }
+
+    fn fill_into(
+        &self,
+        template: &str,
+        depth: u8,
+        who: &mut [Option<usize>; 2],
+        out: &mut String,
+        rng: &mut Draw,
+    ) {
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            out.push_str(before);
+            let Some((slot, tail)) = after.split_once('}') else { return };
+            rest = tail;
+            let (name, capital) = slot.strip_prefix('^').map_or((slot, false), |name| (name, true));
+            let start = out.len();
+            self.slot(name, depth, who, out, rng);
+            if capital {
+                capitalise(out, start);
+            }
+            if self.lexicon.code == "en" {
+                mend_article(out, start);
+            }
+        }
+        out.push_str(rest);
+    }
+
+    fn slot(&self, name: &str, depth: u8, who: &mut [Option<usize>; 2], out: &mut String, rng: &mut Draw) {
+        if let Some(list) = self.ready.and_then(|ready| ready.slot(name)) {
+            if depth > 0 && out.len() < LONGEST {
+                if let Some(entry) = pick(list, rng) {
+                    self.fill_into(entry, depth - 1, who, out, rng);
+                }
+            }
+            return;
+        }
+        // Writing to a string cannot fail.
+        let _ = match name {
+            "who" | "other" => out.write_str(self.somebody(name == "other", who, rng)),
+            "me" => out.write_str(self.me),
+            "to" if !self.to.is_empty() => out.write_str(self.to),
+            "to" => out.write_str(self.somebody(false, who, rng)),
+            "topic" if !self.topic.is_empty() => out.write_str(self.topic),
+            "topic" | "project" => out.write_str(self.house.project(rng)),
+            "day" => out.write_str(self.weekday(self.near(rng))),
+            "month" => out.write_str(self.month(rng)),
+            "date" => out.write_str(&self.lexicon.date_text(self.near(rng))),
+            "time" => {
+                let minute = [0, 0, 0, 30, 30, 15, 45][rng.random_range(0..7)];
+                out.write_str(&self.lexicon.time_text(rng.random_range(8..18), minute))
+            }
+            "n" => write!(out, "{}", rng.random_range(2..=12)),
+            "nn" => write!(out, "{}", rng.random_range(13..=90)),
+            "nnn" => write!(out, "{}", rng.random_range(120..=980)),
+            "ticket" => {
+                let day = i64::from(self.when.num_days_from_ce()) - 719_163;
+                out.write_str(&self.house.ticket(day, rng))
+            }
+            "room" => out.write_str(&self.house.room(rng)),
+            "amount" => out.write_str(&self.lexicon.amount_text(amount(rng))),
+            "host" => out.write_str(self.host(rng)),
+            "version" => {
+                let (major, minor, patch) =
+                    (rng.random_range(1..10), rng.random_range(0..20), rng.random_range(0..10));
+                if rng.random_bool(0.6) {
+                    write!(out, "{major}.{minor}.{patch}")
+                } else {
+                    write!(out, "{major}.{minor}")
+                }
+            }
+            "percent" => {
+                let gap =
+                    if matches!(self.lexicon.code, "de" | "fr" | "es" | "sv" | "cs" | "da" | "nb" | "fi") {
+                        " "
+                    } else {
+                        ""
+                    };
+                write!(out, "{}{gap}%", rng.random_range(2..=95))
+            }
+            "supplier" => out.write_str(&self.house.supplier(rng)),
+            _ => Ok(()),
+        };
+    }
+
+    /// A colleague; `{who}` and `{other}` differ within one sentence where there are two.
+    fn somebody(&self, other: bool, who: &mut [Option<usize>; 2], rng: &mut Draw) -> &'a str {
+        let count = if self.colleagues.is_empty() { STRANGERS.len() } else { self.colleagues.len() };
+        let avoid = who[usize::from(!other)];
+        let mut index = rng.random_range(0..count);
+        // Nobody writes of himself by name either.
+        let name = |index: usize| -> &'a str {
+            self.colleagues.get(index).map_or_else(
+                || STRANGERS.get(index).copied().unwrap_or("Alex"),
+                |persona| persona.first_name(),
+            )
+        };
+        for _ in 0..count {
+            if Some(index) != avoid && name(index) != self.me {
+                break;
+            }
+            index = (index + 1) % count;
+        }
+        who[usize::from(other)] = Some(index);
+        name(index)
+    }
+
+    fn host(&self, rng: &mut Draw) -> &'a str {
+        let count = if self.hosts.is_empty() { MACHINES.len() } else { self.hosts.len() };
+        let index = rng.random_range(0..count);
+        self.hosts.get(index).map_or_else(|| MACHINES.get(index).copied().unwrap_or("fs01"), String::as_str)
+    }
+
+    /// A working day that somebody would mention now.
+    fn near(&self, rng: &mut Draw) -> NaiveDate {
+        let today = self.when.date_naive();
+        let offset = if self.ahead { rng.random_range(1..=16_u64) } else { rng.random_range(0..=9) };
+        let day = if self.ahead || rng.random_bool(0.4) {
+            today.checked_add_days(Days::new(offset.max(1)))
+        } else {
+            today.checked_sub_days(Days::new(offset))
+        }
+        .unwrap_or(today);
+        // A weekend becomes the Monday after or the Friday before.
+        let back = match day.weekday().num_days_from_monday() {
+            weekend @ (5 | 6) if day > today => {
+                return day.checked_add_days(Days::new(u64::from(7 - weekend))).unwrap_or(day);
+            }
+            weekend @ (5 | 6) => u64::from(weekend - 4),
+            _ => 0,
+        };
+        day.checked_sub_days(Days::new(back)).unwrap_or(day)
+    }
+
+    fn weekday(&self, day: NaiveDate) -> &'static str {
+        name_of(&self.lexicon.weekdays, day.weekday().num_days_from_monday())
+    }
+
+    fn month(&self, rng: &mut Draw) -> &'static str {
+        let around = if self.ahead { [0, 0, 1, 1, 2] } else { [11, 11, 0, 0, 1] };
+        name_of(&self.lexicon.months, (self.when.month0() + around[rng.random_range(0..5)]) % 12)
+    }
+}
+
+impl Lexicon {
+    /// A date as one writes it in a sentence.
+    pub fn date_text(&self, day: NaiveDate) -> String {
+        self.date
+            .replace("{d}", &day.day().to_string())
+            .replace("{month}", name_of(&self.months, day.month0()))
+    }
+
+    /// A time of day as one writes it in a sentence.
+    pub fn time_text(&self, hour: u32, minute: u32) -> String {
+        self.time.replace("{h}", &hour.to_string()).replace("{mm}", &format!("{minute:02}"))
+    }
+
+    /// An amount of money.
+    pub fn amount_text(&self, euros: u32) -> String {
+        let separator = match self.code {
+            "en" => ",",
+            "de" | "es" | "it" | "nl" | "pt" | "da" | "tr" => ".",
+            _ => " ",
+        };
+        let digits = if euros < 1000 {
+            euros.to_string()
+        } else {
+            format!("{}{separator}{:03}", euros / 1000, euros % 1000)
+        };
+        self.amount.replace("{euros}", &digits)
+    }
+
+    /// The line above a quotation of what `to` wrote at `when`.
+    pub fn quoting_text(&self, when: DateTime<Tz>, to: &str) -> String {
+        self.quoting
+            .replace("{date}", &self.date_text(when.date_naive()))
+            .replace("{time}", &self.time_text(when.hour(), when.minute()))
+            .replace("{to}", to)
+    }
+}
+
+/// One of a list.
+pub(crate) fn pick(list: &[&'static str], rng: &mut Draw) -> Option<&'static str> {
+    if list.is_empty() { None } else { list.get(rng.random_range(0..list.len())).copied() }
+}
+
+/// Sums that occur in a company: small ones more often, most of them round.
+fn amount(rng: &mut Draw) -> u32 {
+    match rng.random_range(0..10) {
+        0..3 => rng.random_range(40..980),
+        3..5 => rng.random_range(2..39) * 50,
+        5..8 => rng.random_range(11..98) * 100,
+        _ => rng.random_range(1_000..48_000),
+    }
+}
+
+fn name_of<const N: usize>(names: &[&'static str; N], index: u32) -> &'static str {
+    usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or("")
+}
+
+/// Makes the first letter from `start` on a capital one.
+pub(crate) fn capitalise(text: &mut String, start: usize) {
+    if let Some(first) = text.get(start..).and_then(|tail| tail.chars().next()) {
+        let capital: String = first.to_uppercase().collect();
+        text.replace_range(start..start + first.len_utf8(), &capital);
+    }
+}
+
+/// English: `a` before what now begins with a vowel becomes `an`.
+fn mend_article(text: &mut String, start: usize) {
+    let Some((before, filled)) = text.split_at_checked(start) else { return };
+    let article = before.strip_suffix(" a ").is_some() || before == "a " || before == "A ";
+    let vowel = filled.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U', '8']);
+    let exception =
+        ["us", "uni", "eu", "one", "UP", "US", "UN"].iter().any(|sound| filled.starts_with(sound));
+    if article && vowel && !exception {
+        text.insert(start - 1, 'n');
+    }
+}
