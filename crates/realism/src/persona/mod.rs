@@ -3,6 +3,7 @@
 //! Reading a pool is lenient (a bad entry is dropped and named), writing one is strict (nothing is written unless all of it is
 //! good): [`parse`].
 
+mod login;
 pub mod parse;
 
 use chrono::Weekday;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hours::Hours;
 
-pub use self::parse::{Fault, PoolError};
+pub use self::parse::{Fault, Mode, PoolError, Reading};
 
 /// How somebody writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +128,14 @@ impl Persona {
     pub fn first_name(&self) -> &str {
         self.name.split_whitespace().next().unwrap_or(&self.name)
     }
+}
+
+/// Personas as a pool file holds them: indented JSON, defaults filled in, nothing that [`Pool`] made up.
+pub fn to_json(personas: &[Persona]) -> String {
+    // Strings, numbers and lists only: this cannot fail.
+    let mut text = serde_json::to_string_pretty(personas).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Personas that know each other, in the order of their file, each with a login of his own.
