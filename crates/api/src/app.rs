@@ -38,6 +38,8 @@ pub struct Config {
     pub artifacts_root: PathBuf,
     /// The fleet secret, read when a deployment is planned.
     pub secret_file: PathBuf,
+    /// The file of the pool of personas, where one is named.
+    pub personas: Option<PathBuf>,
     /// The key that seals the secrets of webhooks, read when one is made.
     pub webhook_key_file: PathBuf,
     /// What runs the deckies.
@@ -81,6 +83,7 @@ impl Config {
             state_file: settings.state_file.clone(),
             artifacts_root: settings.artifacts_root.clone(),
             secret_file: settings.secret_file.clone(),
+            personas: settings.realism_personas.clone(),
             webhook_key_file: settings.webhook_key_file.clone(),
             runtime: settings.runtime,
             admin_user: settings.admin_user.clone(),

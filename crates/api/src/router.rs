@@ -18,8 +18,8 @@ use crate::{
     problem::{FieldError, Problem},
     route::{operations_of, security_schemes},
     routes::{
-        artifacts, attackers, auth, credentials, deckies, deploy, health, logs, orchestrator, sessions,
-        stats, stream, transcripts, users, webhooks, workers,
+        artifacts, attackers, auth, credentials, deckies, deploy, health, life_stream, logs, orchestrator,
+        realism, sessions, stats, stream, transcripts, users, webhooks, workers,
     },
 };
 
@@ -67,6 +67,9 @@ fn prompt() -> OpenApiRouter<App> {
         .routes(operation!(sessions::list_attacker_sessions))
         .routes(operation!(sessions::list_sessions))
         .routes(operation!(orchestrator::list_actions))
+        .routes(operation!(life_stream::stream_actions))
+        .routes(operation!(realism::get_personas))
+        .routes(operation!(realism::put_personas))
         .routes(operation!(deckies::list_deckies))
         .routes(operation!(workers::list_workers))
         .routes(operation!(workers::stop_worker))

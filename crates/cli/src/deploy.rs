@@ -21,7 +21,7 @@ use decnet_fleet::{
     DecnetConfig, Draft, FlagOptions, FleetSpec, HostFacts, Mode, Plan, PlanErrors, PlanRequest, RuntimeKind,
     StateError, StateStore, from_flags, ini, plan::Step,
 };
-use decnet_kit::{args::CommonArgs, settings};
+use decnet_kit::{args::CommonArgs, personas, settings};
 use ipnet::Ipv4Net;
 
 use crate::{BadInput, block_on, bus, config, gate, operation, render};
@@ -90,7 +90,7 @@ pub(crate) struct Args {
 pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     let loaded = config::load(common)?;
     gate::master_only(&loaded.settings)?;
-    let spec = spec(args)?;
+    let mut spec = spec(args)?;
     let settings = &loaded.settings;
     let store = StateStore::new(&settings.state_file);
     let before = match store.load() {
@@ -105,6 +105,9 @@ pub(crate) fn run(common: &CommonArgs, args: &Args) -> Result<()> {
     let secret = secret(args, settings)?;
     // A repeatable plan must not depend on what this machine happens to run.
     let repeatable = args.secret.is_some() || args.seed.is_some();
+    if !repeatable {
+        spec.staff = personas::staff(&personas::pool_path(settings.realism_personas.as_deref()))?;
+    }
     let wishes =
         Wishes { spec: &spec, secret: &secret, settings, before: before.as_ref().filter(|_| !repeatable) };
     if args.dry_run {

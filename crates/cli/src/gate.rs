@@ -6,7 +6,7 @@ use clap::Command;
 use decnet_kit::settings::{Mode, Settings, Sources};
 
 /// The verbs that decide for the whole fleet or own its database.
-const MASTER_ONLY: [&str; 5] = ["up", "deploy", "teardown", "migrate", "init"];
+const MASTER_ONLY: [&str; 6] = ["up", "deploy", "teardown", "migrate", "init", "realism"];
 
 /// Takes the master's verbs out of the help of an agent host.
 pub(crate) fn without_masters_verbs(mut command: Command) -> Command {

@@ -14,6 +14,7 @@ mod init;
 mod lab;
 mod logs;
 mod operation;
+mod realism;
 mod reconcile;
 mod render;
 mod rotate;
@@ -78,6 +79,11 @@ enum Verb {
         #[command(subcommand)]
         verb: config::Verb,
     },
+    /// The fleet's invented people
+    Realism {
+        #[command(subcommand)]
+        verb: realism::Verb,
+    },
     /// The parts by themselves, without broker and database
     Lab {
         #[command(subcommand)]
@@ -124,6 +130,7 @@ fn main() -> ExitCode {
         Verb::Distros(format) => catalogue::distros(format),
         Verb::Images { verb } => images::run(&cli.common, &verb),
         Verb::Config { verb } => config::run(&cli.common, &verb),
+        Verb::Realism { verb } => realism::run(&cli.common, &verb),
         Verb::Lab { verb } => lab::run(&verb),
         Verb::Migrate(args) => up::migrate(&cli.common, &args),
         Verb::Init(args) => init::run(&cli.common, &args),

@@ -17,6 +17,7 @@ mod heartbeat;
 mod life;
 pub mod logging;
 pub mod outbox;
+pub mod personas;
 pub mod progress;
 mod readiness;
 pub mod retry;

@@ -197,15 +197,16 @@ pub async fn logout(AnyUser(caller): AnyUser, State(app): State<App>) -> Outcome
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct StreamTokenParams {
-    /// Path of the stream; `/api/v1/stream` is the only one.
-    #[param(pattern = "^/api/v1/stream$")]
+    /// Path of the stream (`/api/v1/stream`).
+    #[param(pattern = "^/api/v1/(stream|orchestrator/events/stream)$")]
     path: Option<String>,
 }
 
 impl Check for StreamTokenParams {
     fn check(&self, errors: &mut Vec<FieldError>) {
-        if self.path.as_deref().is_some_and(|path| path != super::stream::PATH) {
-            errors.push(FieldError::new("path", format!("the only stream is {}", super::stream::PATH)));
+        let streams = [super::stream::PATH, super::life_stream::PATH];
+        if self.path.as_deref().is_some_and(|path| !streams.contains(&path)) {
+            errors.push(FieldError::new("path", format!("the streams are {}", streams.join(" and "))));
         }
     }
 }

@@ -18,6 +18,7 @@ use decnet_bus::{
 };
 use decnet_core::{DeckyName, FleetSecret};
 use decnet_fleet::{Draft, HostFacts, Plan, PlanErrors, PlanRequest, RuntimeKind, ini, plan::Step};
+use decnet_kit::personas;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -162,7 +163,7 @@ pub async fn remove_decky(
 
 /// The plan for an INI, with everything that is wrong with it.
 async fn planned(app: &App, ini_content: String) -> Result<Plan, Failure> {
-    let spec = ini::parse(ini_content.as_bytes()).map_err(|errors| {
+    let mut spec = ini::parse(ini_content.as_bytes()).map_err(|errors| {
         let fields = errors.errors.iter().map(|error| FieldError::new("ini_content", error.to_string()));
         Problem::invalid(fields.collect())
     })?;
@@ -172,6 +173,11 @@ async fn planned(app: &App, ini_content: String) -> Result<Plan, Failure> {
         .await
         .map_err(Failure::internal)?
         .map_err(Failure::internal)?;
+    let pool = personas::pool_path(app.config().personas.as_deref());
+    spec.staff = tokio::task::spawn_blocking(move || personas::staff(&pool))
+        .await
+        .map_err(Failure::internal)?
+        .map_err(|error| Problem::conflict(error.to_string()))?;
     let facts = host_facts(app).await?;
     let runtime = facts.as_ref().map_or(RuntimeKind::Process, |facts| facts.runtime);
     let shells: Option<&BTreeSet<String>> = facts.as_ref().map(|facts| &facts.shells);

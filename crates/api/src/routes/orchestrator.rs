@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use decnet_db::{OrchestratorEvent, OrchestratorQuery};
+use decnet_db::{Db, DbError, OrchestratorEvent, OrchestratorQuery, Paging};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -37,6 +37,30 @@ pub struct ActionView {
     pub success: bool,
     /// Details.
     pub payload: Value,
+    /// What only mail has.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailView>,
+}
+
+/// What an action of mail has besides. Its `src_decky_uuid` and `dst_decky_uuid` are the addresses.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MailView {
+    /// The decky that holds the mailbox.
+    pub mail_decky_uuid: String,
+    /// Thread.
+    pub thread_id: String,
+    /// `Message-ID`.
+    pub message_id: String,
+    /// `In-Reply-To`.
+    pub in_reply_to: Option<String>,
+    /// From.
+    pub sender_email: String,
+    /// To.
+    pub recipient_email: String,
+    /// Subject.
+    pub subject: String,
+    /// Language of the text.
+    pub language: String,
 }
 
 impl From<OrchestratorEvent> for ActionView {
@@ -51,8 +75,17 @@ impl From<OrchestratorEvent> for ActionView {
             dst_decky_uuid: row.dst_decky_uuid,
             success: row.success,
             payload: row.payload,
+            mail: None,
         }
     }
+}
+
+/// The newest actions of every kind, newest first.
+pub(super) async fn newest(db: &Db, count: u64) -> Result<Vec<ActionView>, DbError> {
+    let paging = Paging { limit: count, offset: 0 };
+    let actions =
+        db.orchestrator().page(&OrchestratorQuery { paging, ..OrchestratorQuery::default() }).await?;
+    Ok(actions.data.into_iter().map(ActionView::from).collect())
 }
 
 /// Kinds of action.

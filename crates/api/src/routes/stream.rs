@@ -87,29 +87,46 @@ pub async fn stream(
     Params(params): Params<StreamParams>,
     headers: HeaderMap,
 ) -> Outcome<Response> {
-    let Some(slot) = app.slots().take(caller.uuid()) else {
-        return Err(Problem::too_many("you have too many streams open; close one first", 5).into());
-    };
-    let header = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    // A position that cannot be read counts as one that is out of reach.
-    let unreadable = Position { run: 0, event: u64::MAX, line: i64::MAX };
-    let from = header.or(params.last_event_id.as_deref()).filter(|text| !text.is_empty());
-    let from = from.map(|text| text.parse().unwrap_or(unreadable));
+    let slot = slot(&app, &caller)?;
+    let from = position(&headers, params.last_event_id.as_deref());
     let search = params.search.as_deref().map(Search::parse).transpose().map_err(Failure::internal)?;
     let filter = Filter {
         search: search.unwrap_or_default(),
         start: params.start_time.map(|at| at.timestamp_micros()),
         end: params.end_time.map(|at| at.timestamp_micros()),
     };
-    let (sender, receiver) = mpsc::channel(BUFFER);
-    let keepalive = KeepAlive::new().interval(app.config().keepalive).text("keepalive");
+    let (sender, response) = opened(&app);
     let connection = Connection { app, caller, filter, sender, line: 0 };
     tokio::spawn(connection.run(from, slot));
+    Ok(response)
+}
+
+/// Where a stream's task writes.
+pub(super) type Sender = mpsc::Sender<Result<Event, Infallible>>;
+
+/// A stream that has just begun, and the end to write into.
+pub(super) fn opened(app: &App) -> (Sender, Response) {
+    let (sender, receiver) = mpsc::channel(BUFFER);
+    let keepalive = KeepAlive::new().interval(app.config().keepalive).text("keepalive");
     let mut response = Sse::new(ReceiverStream::new(receiver)).keep_alive(keepalive).into_response();
     let answer = response.headers_mut();
     answer.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    (sender, response)
+}
+
+/// Where a client wants to go on. A position that cannot be read counts as one that is out of reach.
+pub(super) fn position(headers: &HeaderMap, parameter: Option<&str>) -> Option<Position> {
+    let unreadable = Position { run: 0, event: u64::MAX, line: i64::MAX };
+    let header = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let from = header.or(parameter).filter(|text| !text.is_empty());
+    from.map(|text| text.parse().unwrap_or(unreadable))
+}
+
+/// A place for one stream more of this user.
+pub(super) fn slot(app: &App, caller: &Caller) -> Result<Slot, Failure> {
+    let slot = app.slots().take(caller.uuid());
+    slot.ok_or_else(|| Problem::too_many("you have too many streams open; close one first", 5).into())
 }
 
 /// Which log rows.
@@ -126,13 +143,13 @@ impl Filter {
 }
 
 /// The client has gone, or must go.
-struct Over;
+pub(super) struct Over;
 
 struct Connection {
     app: App,
     caller: Caller,
     filter: Filter,
-    sender: mpsc::Sender<Result<Event, Infallible>>,
+    sender: Sender,
     /// The last log row that the client has.
     line: i64,
 }
@@ -213,36 +230,14 @@ impl Connection {
         }
     }
 
-    async fn follow(&mut self, mut frames: broadcast::Receiver<Arc<Frame>>) -> Result<(), Over> {
-        let mut users = self.app.accounts().changes();
-        let mut look = tokio::time::interval(LOOK);
-        let stop = self.app.stop().clone();
-        let sender = self.sender.clone();
+    async fn follow(&mut self, frames: broadcast::Receiver<Arc<Frame>>) -> Result<(), Over> {
+        let (app, sender) = (self.app.clone(), self.sender.clone());
+        let mut live = Live::of(&app, &self.caller.clone(), &sender, frames);
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return Err(Over),
-                () = sender.closed() => return Err(Over),
-                _ = look.tick() => self.still_allowed().await?,
-                changed = users.changed() => {
-                    changed.map_err(|_| Over)?;
-                    self.still_allowed().await?;
-                }
-                frame = frames.recv() => match frame {
-                    Ok(frame) => self.pass_on(&frame).await?,
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.resync("you read too slowly").await?,
-                    Err(broadcast::error::RecvError::Closed) => return Err(Over),
-                },
+            match live.next().await? {
+                Some(frame) => self.pass_on(&frame).await?,
+                None => self.resync("you read too slowly").await?,
             }
-        }
-    }
-
-    /// Ends the stream when the login behind it has ended. While the database is away, nobody is thrown out.
-    async fn still_allowed(&self) -> Result<(), Over> {
-        let app = &self.app;
-        match app.accounts().stands(app, self.caller.uuid(), &self.caller.login).await {
-            Ok(user) if user.must_change_password => Err(Over),
-            Err(Failure::Answer(problem)) if problem.status == 401 => Err(Over),
-            _ => Ok(()),
         }
     }
 
@@ -289,12 +284,68 @@ impl Connection {
     }
 
     async fn resync(&self, reason: &str) -> Result<(), Over> {
-        let data = serde_json::json!({ "reason": reason }).to_string();
-        self.send(Event::default().event("resync").data(data)).await
+        self.send(resync_event(reason)).await
     }
 
     async fn send(&self, event: Event) -> Result<(), Over> {
         self.sender.send(Ok(event)).await.map_err(|_| Over)
+    }
+}
+
+/// That the client should read again what it has.
+pub(super) fn resync_event(reason: &str) -> Event {
+    Event::default().event("resync").data(serde_json::json!({ "reason": reason }).to_string())
+}
+
+/// Frames as they come, until the client, the login behind the stream or the server has gone.
+pub(super) struct Live<'a> {
+    app: &'a App,
+    caller: Caller,
+    sender: &'a Sender,
+    frames: broadcast::Receiver<Arc<Frame>>,
+    users: tokio::sync::watch::Receiver<u64>,
+    look: tokio::time::Interval,
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn of(
+        app: &'a App,
+        caller: &Caller,
+        sender: &'a Sender,
+        frames: broadcast::Receiver<Arc<Frame>>,
+    ) -> Self {
+        let users = app.accounts().changes();
+        Self { app, caller: caller.clone(), sender, frames, users, look: tokio::time::interval(LOOK) }
+    }
+
+    /// The next frame; `None` if some were missed because the client reads too slowly.
+    pub(super) async fn next(&mut self) -> Result<Option<Arc<Frame>>, Over> {
+        loop {
+            tokio::select! {
+                () = self.app.stop().cancelled() => return Err(Over),
+                () = self.sender.closed() => return Err(Over),
+                _ = self.look.tick() => self.still_allowed().await?,
+                changed = self.users.changed() => {
+                    changed.map_err(|_| Over)?;
+                    self.still_allowed().await?;
+                }
+                frame = self.frames.recv() => return match frame {
+                    Ok(frame) => Ok(Some(frame)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => Ok(None),
+                    Err(broadcast::error::RecvError::Closed) => Err(Over),
+                },
+            }
+        }
+    }
+
+    /// Ends the stream when the login behind it has ended. While the database is away, nobody is thrown out.
+    async fn still_allowed(&self) -> Result<(), Over> {
+        let app = self.app;
+        match app.accounts().stands(app, self.caller.uuid(), &self.caller.login).await {
+            Ok(user) if user.must_change_password => Err(Over),
+            Err(Failure::Answer(problem)) if problem.status == 401 => Err(Over),
+            _ => Ok(()),
+        }
     }
 }
 

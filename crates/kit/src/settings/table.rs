@@ -92,6 +92,8 @@ settings! {
     images_dir: PathBuf, "DECNET_IMAGES_DIR", [], "{state_dir}/images";
     /// Whether an engine may pull a distribution's image from its registry where there is no file of it.
     images_pull: bool, "DECNET_IMAGES_PULL", [], "false";
+    /// The file of the host-wide pool of personas; absent: `/etc/decnet/email_personas.json` or `~/.decnet/email_personas.json`.
+    realism_personas: Option<PathBuf>, "DECNET_REALISM_PERSONAS", ["realism.personas"], "";
     /// The address that the API listens on.
     api_host: IpAddr, "DECNET_API_HOST", ["api.host"], "127.0.0.1";
     /// The port that the API listens on.
