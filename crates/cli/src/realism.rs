@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use decnet_kit::{args::CommonArgs, personas};
-use decnet_realism::persona::{
-    PoolError,
-    parse::{Mode, strict},
-    to_json,
+use decnet_realism::{
+    Pool,
+    persona::{
+        PoolError,
+        parse::{Mode, strict},
+        to_json,
+    },
 };
 
 use crate::{BadInput, config, gate, render};
@@ -42,7 +45,8 @@ fn import(file: &Path, target: &Path) -> Result<()> {
     let text = personas::read_text(file)?;
     let text = text.with_context(|| format!("there is no file {}", file.display()))?;
     let read = strict(text.as_bytes(), personas::DEFAULT_LANGUAGE, Mode::Write);
-    let people = read.map_err(|error| explain(file, &error))?.personas;
+    // With the logins that the order of the list gives: they must not change when the list does.
+    let people = Pool::new(read.map_err(|error| explain(file, &error))?.personas).0;
     match people.len() {
         0 => {
             return Err(anyhow::anyhow!(

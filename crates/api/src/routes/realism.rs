@@ -86,15 +86,17 @@ pub async fn put_personas(
     Body(request): Body<PersonasRequest>,
 ) -> Outcome<Json<PersonasView>> {
     let read = strict_value(&request.personas, personas::DEFAULT_LANGUAGE, Mode::Write).map_err(refused)?;
+    // With the logins that the order of the list gives: they must not change when the list does.
+    let people = Pool::new(read.personas).0;
     let path = pool_file(&app);
-    let (file, text) = (path.clone(), to_json(&read.personas));
+    let (file, text) = (path.clone(), to_json(&people));
     let written = tokio::task::spawn_blocking(move || personas::write_text(&file, &text)).await;
     if let Err(error) = written.map_err(Failure::internal)? {
         // The operator set the path, so it may be told.
         return Err(Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into());
     }
     audit(&caller, "put-personas", &path.display().to_string());
-    Ok(Json(PersonasView { path: path.display().to_string(), personas: read.personas }))
+    Ok(Json(PersonasView { path: path.display().to_string(), personas: people }))
 }
 
 fn pool_file(app: &App) -> PathBuf {

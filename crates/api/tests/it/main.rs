@@ -10,6 +10,7 @@ mod auth;
 mod degraded;
 mod document;
 mod evidence;
+mod life;
 mod lists;
 mod roles;
 mod stream;

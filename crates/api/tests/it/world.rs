@@ -63,6 +63,7 @@ pub(crate) fn config(dir: &std::path::Path, options: &Options) -> Config {
         state_file: dir.join("decnet-state.json"),
         artifacts_root: dir.join("artifacts"),
         secret_file: dir.join("fleet.secret"),
+        personas: Some(dir.join("people/pool.json")),
         webhook_key_file: dir.join("webhook.key"),
         runtime: RuntimeKind::Process,
         admin_user: "admin".to_owned(),
