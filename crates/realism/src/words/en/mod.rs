@@ -1,5 +1,14 @@
 //! English.
 
+mod drafts;
+mod letters;
+mod notes;
+mod scripts;
+mod slots;
+mod stems;
+mod tasks;
+mod topics;
+
 use super::Lexicon;
 
 /// English.
@@ -23,23 +32,23 @@ pub static LEXICON: Lexicon = Lexicon {
     date: "{month} {d}",
     time: "{h}:{mm}",
     amount: "{euros} EUR",
-    slots: &[],
-    notes: &["call {who} about {project}"],
-    tasks: &["send {who} the offer of {supplier}"],
-    draft_heads: &["Dear {who},"],
-    draft_sentences: &["The offer of {supplier} is valid until {date}."],
-    draft_ends: &["Regards, {me}"],
-    comments: &["asked by {who} in {ticket}"],
-    greetings: &["Hi {to},"],
-    greetings_formal: &["Dear {to},"],
-    closings: &["Cheers"],
-    closings_formal: &["Kind regards"],
-    answer_openings: &["Thanks for your note."],
-    answer_sentences: &["I will look into it on {day}."],
+    slots: slots::SLOTS,
+    notes: notes::NOTES,
+    tasks: tasks::TASKS,
+    draft_heads: drafts::HEADS,
+    draft_sentences: drafts::SENTENCES,
+    draft_ends: drafts::ENDS,
+    comments: scripts::COMMENTS,
+    greetings: letters::GREETINGS,
+    greetings_formal: letters::GREETINGS_FORMAL,
+    closings: letters::CLOSINGS,
+    closings_formal: letters::CLOSINGS_FORMAL,
+    answer_openings: letters::ANSWER_OPENINGS,
+    answer_sentences: letters::ANSWER_SENTENCES,
     quoting: "On {date} at {time}, {to} wrote:",
-    topics: &[],
-    note_stems: &["notes"],
-    todo_stems: &["todo"],
-    draft_stems: &["memo"],
-    script_stems: &["backup"],
+    topics: topics::TOPICS,
+    note_stems: stems::NOTES,
+    todo_stems: stems::TODOS,
+    draft_stems: stems::DRAFTS,
+    script_stems: stems::SCRIPTS,
 };
