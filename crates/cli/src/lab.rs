@@ -1,5 +1,7 @@
 //! `decnet lab`: the parts by themselves, for people who check our work. No broker, no database, no settings.
 
+mod life;
+
 use std::io::{BufRead, BufReader, Read, Write};
 
 use anyhow::{Context, Result};
@@ -15,11 +17,14 @@ pub(crate) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Plan the life of an invented fleet on virtual time, one action a line
+    Life(life::Args),
 }
 
 pub(crate) fn run(verb: &Verb) -> Result<()> {
     match verb {
         Verb::Lines { json: _ } => lines(std::io::stdin().lock(), std::io::stdout().lock()),
+        Verb::Life(args) => life::run(args),
     }
 }
 
