@@ -12,6 +12,7 @@ mod m0004_fleet;
 mod m0005_life;
 mod m0006_outbox;
 mod m0007_webhooks;
+mod m0008_orchestrator;
 
 use std::collections::BTreeSet;
 
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_life::Migration),
             Box::new(m0006_outbox::Migration),
             Box::new(m0007_webhooks::Migration),
+            Box::new(m0008_orchestrator::Migration),
         ]
     }
 }
@@ -72,7 +74,7 @@ fn known() -> Vec<String> {
     Migrator::migrations().iter().map(|m| m.name().to_owned()).collect()
 }
 
-/// The newest schema version this binary knows, such as `m0007_webhooks`.
+/// The newest schema version this binary knows, such as `m0008_orchestrator`.
 pub fn version() -> String {
     known().pop().unwrap_or_default()
 }

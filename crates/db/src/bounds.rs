@@ -48,6 +48,12 @@ pub const REJECT_ERROR: usize = 512;
 pub const PATH: usize = 512;
 /// Longest body kept of a planted file, in characters.
 pub const BODY: usize = 64 * 1024;
+/// Largest body of a planted file that is kept whole, in bytes; of a larger one the beginning is kept, for reading only.
+pub const WHOLE_BODY: usize = 1 << 20;
+/// Longest login name.
+pub const LOGIN: usize = 64;
+/// Longest text of a message kept for its answer.
+pub const EXCERPT: usize = 2000;
 /// Longest id of a decky ("host:name").
 pub const DECKY_ID: usize = 128;
 /// Longest error text of a decky.

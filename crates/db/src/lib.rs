@@ -16,12 +16,15 @@ mod attackers;
 pub mod bounds;
 mod bulk;
 mod connection;
+mod content_pool;
 mod credentials;
+mod emails;
 #[expect(unreachable_pub, reason = "the entity derive wants `pub`; the module is private")]
 mod entity;
 mod error;
 mod fleet;
 mod ingest;
+mod life;
 mod logs;
 mod orchestrator;
 mod outbox;
@@ -41,8 +44,10 @@ pub use attackers::{
     Attackers,
 };
 pub use connection::{Db, DbOptions};
+pub use content_pool::{ContentPool, NewPoolText, PoolText};
 pub use credentials::{Credential, CredentialQuery, Credentials};
 pub use decnet_migrations::SchemaError;
+pub use emails::{EmailQuery, NewOrchestratorEmail, OrchestratorEmail, OrchestratorEmails};
 pub use error::DbError;
 pub use fleet::{
     Converged, DeckySource, DeckyState, Fleet, FleetChange, FleetDecky, FleetStep, NewFleetDecky,
@@ -52,6 +57,7 @@ pub use ingest::{
     CapturedCredential, IngestBatch, IngestFacts, IngestOutcome, NewAttacker, NewCredential, NewLog, Origin,
     RawLine, RejectedLine, SessionFacts,
 };
+pub use life::{Intent, Life, LifeChange, LifeState};
 pub use logs::{Bucket, LogQuery, LogRow, Logs, RejectedRow};
 pub use orchestrator::{NewOrchestratorEvent, OrchestratorEvent, OrchestratorEvents, OrchestratorQuery};
 pub use outbox::{NewOutbox, Outbox, OutboxRow};
@@ -62,7 +68,9 @@ pub use search::{Search, SearchError, Term};
 pub use sessions::{Session, SessionQuery, Sessions};
 pub use state::State;
 pub use stats::Stats;
-pub use synthetic_files::{NewSyntheticFile, SyntheticFile, SyntheticFiles};
+pub use synthetic_files::{
+    FileState, NewSyntheticFile, SyntheticFile, SyntheticFileBody, SyntheticFileQuery, SyntheticFiles,
+};
 pub use webhooks::{
     DEAD_LETTERS, DeadLetter, Edited, NewDeadLetter, PreviousSecret, Webhook, WebhookHealth, WebhookSettings,
     Webhooks,
@@ -112,6 +120,21 @@ impl Db {
     /// Files the orchestrator planted.
     pub fn synthetic_files(&self) -> SyntheticFiles<'_> {
         SyntheticFiles(self)
+    }
+
+    /// Mail the orchestrator delivered.
+    pub fn emails(&self) -> OrchestratorEmails<'_> {
+        OrchestratorEmails(self)
+    }
+
+    /// Changes of life's rows, and how far it has got.
+    pub fn life(&self) -> Life<'_> {
+        Life(self)
+    }
+
+    /// Texts that a model wrote ahead of time.
+    pub fn content_pool(&self) -> ContentPool<'_> {
+        ContentPool(self)
     }
 
     /// Where events go, and what was refused there.

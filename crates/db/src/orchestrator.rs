@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -82,23 +85,10 @@ pub struct OrchestratorEvents<'a>(pub(crate) &'a Db);
 impl OrchestratorEvents<'_> {
     /// Records an action and the events that tell of it, in one transaction.
     pub async fn record(&self, event: &NewOrchestratorEvent, events: &[NewOutbox]) -> Result<(), DbError> {
-        let row = &Model {
-            uuid: event.uuid.to_string(),
-            ts: micros(event.ts),
-            kind: owned(&event.kind, 16),
-            protocol: owned(&event.protocol, 16),
-            action: owned(&event.action, 64),
-            src_decky_uuid: maybe(event.src_decky_uuid.as_deref(), DECKY_ID),
-            dst_decky_uuid: owned(&event.dst_decky_uuid, DECKY_ID),
-            success: event.success,
-            payload: json_text(&event.payload),
-        };
         let now = self.0.now();
         self.0
             .write(|tx| async move {
-                let row = ActiveModel::from(row.clone()).reset_all();
-
-                Entity::insert(row).exec_without_returning(&*tx).await?;
+                insert(&tx, event).await?;
                 outbox::insert(&tx, events, now).await
             })
             .await
@@ -162,6 +152,23 @@ impl OrchestratorEvents<'_> {
         }
         Ok(gone)
     }
+}
+
+/// Writes an action inside a transaction.
+pub(crate) async fn insert(tx: &DatabaseTransaction, event: &NewOrchestratorEvent) -> Result<(), DbError> {
+    let row = Model {
+        uuid: event.uuid.to_string(),
+        ts: micros(event.ts),
+        kind: owned(&event.kind, 16),
+        protocol: owned(&event.protocol, 16),
+        action: owned(&event.action, 64),
+        src_decky_uuid: maybe(event.src_decky_uuid.as_deref(), DECKY_ID),
+        dst_decky_uuid: owned(&event.dst_decky_uuid, DECKY_ID),
+        success: event.success,
+        payload: json_text(&event.payload),
+    };
+    Entity::insert(ActiveModel::from(row).reset_all()).exec_without_returning(tx).await?;
+    Ok(())
 }
 
 impl TryFrom<Model> for OrchestratorEvent {

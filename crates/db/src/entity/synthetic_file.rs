@@ -16,6 +16,17 @@ pub struct Model {
     pub edit_count: i64,
     pub content_hash: String,
     pub last_body: String,
+    pub login: String,
+    pub planted_mtime: i64,
+    pub size: i64,
+    pub mode: i64,
+    pub uid: i64,
+    pub gid: i64,
+    pub state: String,
+    pub last_verified_at: Option<i64>,
+    pub last_event_uuid: Option<String>,
+    pub body_b64: Option<String>,
+    pub found_hash: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
