@@ -40,6 +40,8 @@ impl MigrationTrait for Migration {
             manager.alter_table(Table::alter().table(FILES).add_column(column).to_owned()).await?;
         }
         manager.create_index(index(FILES, &["persona"])).await?;
+        // No two files of a fleet are alike: asked before each one.
+        manager.create_index(index(FILES, &["content_hash"])).await?;
         manager.create_index(index(FILES, &["state", "last_modified"])).await?;
         emails(manager, &columns).await?;
         memory(manager, &columns).await
@@ -48,7 +50,7 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let tables = ["content_pool", "orchestrator_intents", "life_state", "orchestrator_emails"];
         drop_tables(manager, &tables).await?;
-        for columns in [&["persona"][..], &["state", "last_modified"]] {
+        for columns in [&["persona"][..], &["content_hash"], &["state", "last_modified"]] {
             let name = format!("ix_{FILES}_{}", columns.join("_"));
             let drop = sea_orm_migration::sea_query::Index::drop().name(name).table(FILES).to_owned();
             manager.drop_index(drop).await?;

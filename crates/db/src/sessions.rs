@@ -2,6 +2,7 @@
 //! end was never logged (a decoy was killed) is closed here after a silence.
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde::Serialize;
 use uuid::Uuid;
@@ -98,6 +99,31 @@ impl Sessions<'_> {
     /// One session.
     pub async fn get(&self, id: Uuid) -> Result<Option<Session>, DbError> {
         Entity::find_by_id(id.to_string()).one(self.0.reader()).await?.map(Session::try_from).transpose()
+    }
+
+    /// Whether somebody may be looking at a decky from inside: one of `services` (those with a shell) has a session that is not
+    /// over, or one with a login that ended after `since`.
+    pub async fn inhabited(
+        &self,
+        host_uuid: &str,
+        decky: &str,
+        services: &[&str],
+        since: DateTime<Utc>,
+    ) -> Result<bool, DbError> {
+        let open = Column::EndedAt.is_null();
+        let recent = Column::EndedAt.gte(micros(since)).and(Column::Authenticated.eq(true));
+        let found: Option<String> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Decky.eq(decky))
+            .filter(Column::HostUuid.eq(host_uuid))
+            .filter(Column::Service.is_in(services.iter().copied()))
+            .filter(open.or(recent))
+            .limit(1)
+            .into_tuple()
+            .one(self.0.reader())
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Ends sessions silent since `before` (at most `limit`), with the events that tell of it, in one transaction. Each

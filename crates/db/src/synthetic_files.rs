@@ -216,6 +216,23 @@ impl SyntheticFiles<'_> {
         rows.into_iter().map(SyntheticFileBody::try_from).collect()
     }
 
+    /// Which of these hashes some file of the fleet has already.
+    pub async fn known_hashes(&self, hashes: &[String]) -> Result<Vec<String>, DbError> {
+        let mut known = Vec::new();
+        for hashes in hashes.chunks(256) {
+            let found: Vec<String> = Entity::find()
+                .select_only()
+                .column(Column::ContentHash)
+                .distinct()
+                .filter(Column::ContentHash.is_in(hashes.iter().map(String::as_str)))
+                .into_tuple()
+                .all(self.0.reader())
+                .await?;
+            known.extend(found);
+        }
+        Ok(known)
+    }
+
     /// How many of each state there are.
     pub async fn counts(&self) -> Result<Vec<(String, u64)>, DbError> {
         let rows: Vec<(String, i64)> = Entity::find()
