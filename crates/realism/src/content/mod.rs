@@ -2,12 +2,21 @@
 //!
 //! The names of different classes never meet, no two bodies are alike, and what is written is in its author's language.
 
+mod draft;
+mod habit;
+mod history;
+mod lists;
+mod names;
+mod script;
+
 use std::sync::Arc;
 
 use chrono::DateTime;
 use chrono_tz::Tz;
 
-use crate::{Class, Draw, Persona, Resident};
+use crate::{Class, Draw, Persona, Resident, words::Voice};
+
+pub use self::history::shell_history;
 
 /// Who writes, where and when.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +31,15 @@ pub struct Pen<'a> {
     pub when: DateTime<Tz>,
 }
 
+impl<'a> Pen<'a> {
+    /// His voice; lists look ahead, everything else around.
+    fn voice(&self, class: Class) -> Voice<'a> {
+        let mut voice = Voice::new(&self.resident.persona, self.colleagues, self.hosts, self.when);
+        voice.ahead = class == Class::Todo;
+        voice
+    }
+}
+
 /// The class is none of those that people write, or not one that changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a {0} is not written this way")]
@@ -34,14 +52,22 @@ pub fn path(
     taken: &dyn Fn(&str) -> bool,
     rng: &mut Draw,
 ) -> Result<Option<String>, NotWritten> {
-    let _ = (pen, taken, rng);
-    Err(NotWritten(class))
+    if !class.is_user() {
+        return Err(NotWritten(class));
+    }
+    Ok(names::path(class, pen, &pen.voice(class), taken, rng))
 }
 
 /// The content of a new file at `path`; text, ends with a newline.
 pub fn body(class: Class, path: &str, pen: &Pen<'_>, rng: &mut Draw) -> Result<String, NotWritten> {
-    let _ = (path, pen, rng);
-    Err(NotWritten(class))
+    let voice = pen.voice(class);
+    match class {
+        Class::Note => Ok(lists::note(pen, &voice, rng)),
+        Class::Todo => Ok(lists::todo(pen, &voice, rng)),
+        Class::Draft => Ok(draft::body(pen, &voice, rng)),
+        Class::Script => Ok(script::body(path, &voice, rng)),
+        _ => Err(NotWritten(class)),
+    }
 }
 
 /// The content after one more edit; `Ok(None)` if the file has grown to its bound.
@@ -52,8 +78,15 @@ pub fn edit(
     pen: &Pen<'_>,
     rng: &mut Draw,
 ) -> Result<Option<String>, NotWritten> {
-    let _ = (path, previous, pen, rng);
-    Err(NotWritten(class))
+    let _ = path;
+    let voice = pen.voice(class);
+    match class {
+        Class::Note => Ok(lists::note_edit(previous, pen, &voice, rng)),
+        Class::Todo => Ok(lists::todo_edit(previous, pen, &voice, rng)),
+        Class::Draft => Ok(draft::edit(previous, pen, &voice, rng)),
+        Class::Script => Ok(script::edit(previous, &voice, rng)),
+        _ => Err(NotWritten(class)),
+    }
 }
 
 /// The permission bits of a new file.

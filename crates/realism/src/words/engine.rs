@@ -13,7 +13,7 @@ use super::{
     house::House,
     index::{self, Ready},
 };
-use crate::{Draw, Persona};
+use crate::{Draw, Persona, persona::Tone};
 
 /// How deep lists may refer to lists.
 const DEPTH: u8 = 6;
@@ -52,6 +52,8 @@ pub struct Voice<'a> {
     pub ahead: bool,
     /// His field, one of `finance ops hr sales dev office`.
     pub field: &'static str,
+    /// How he writes.
+    pub tone: Tone,
 }
 
 impl<'a> Voice<'a> {
@@ -75,6 +77,7 @@ impl<'a> Voice<'a> {
             when,
             ahead: false,
             field: super::field(&persona.role),
+            tone: persona.tone,
         }
     }
 
@@ -99,7 +102,15 @@ impl<'a> Voice<'a> {
         let mut out = String::with_capacity(template.len() * 2);
         let mut who = [None; 2];
         self.fill_into(template, DEPTH, &mut who, &mut out, rng);
+        if self.tone == Tone::Casual && self.lexicon.code == "en" {
+            contract(&mut out);
+        }
         out
+    }
+
+    /// How he addresses others: `formal` or `casual`.
+    pub fn manner(&self) -> &'static str {
+        if matches!(self.tone, Tone::Formal | Tone::Custom) { "formal" } else { "casual" }
     }
 
     /// Topics that somebody of this field brings up in this month; all if there are none.
@@ -318,6 +329,27 @@ pub(crate) fn capitalise(text: &mut String, start: usize) {
     if let Some(first) = text.get(start..).and_then(|tail| tail.chars().next()) {
         let capital: String = first.to_uppercase().collect();
         text.replace_range(start..start + first.len_utf8(), &capital);
+    }
+}
+
+/// English as one talks it.
+fn contract(text: &mut String) {
+    for (long, short) in [
+        ("I will ", "I'll "),
+        ("I have ", "I've "),
+        ("I am ", "I'm "),
+        ("do not ", "don't "),
+        ("does not ", "doesn't "),
+        ("cannot ", "can't "),
+        ("will not ", "won't "),
+        ("is not ", "isn't "),
+        ("I would ", "I'd "),
+        ("Let us ", "Let's "),
+        (" it is ", " it's "),
+    ] {
+        if text.contains(long) {
+            *text = text.replace(long, short);
+        }
     }
 }
 

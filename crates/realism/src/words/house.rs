@@ -137,9 +137,14 @@ impl House {
 
     /// One of its projects.
     pub fn project(self, rng: &mut Draw) -> &'static str {
-        let start = self.place(2, 0);
-        // Consecutive steps of a size prime to the list's length: no project twice.
-        at(PROJECTS, start.wrapping_add(rng.random_range(0..RUNNING).wrapping_mul(11)) % (1 << 40))
+        self.project_at(rng.random_range(0..RUNNING))
+    }
+
+    /// The project of a number; numbers repeat.
+    pub fn project_at(self, number: u64) -> &'static str {
+        // Steps of a size prime to the list's length: no project twice.
+        let length = u64::try_from(PROJECTS.len()).unwrap_or(1);
+        at(PROJECTS, self.place(2, 0) % length + number % RUNNING * 11)
     }
 
     /// One of its rooms: floor and number, by the company's own way of writing them.
@@ -160,7 +165,7 @@ impl House {
         let since = u64::try_from(day.saturating_sub(18_600)).unwrap_or(0).min(20_000);
         let newest = 900 + place % 4000 + since * (1 + place % 4) / 2;
         let number = newest - rng.random_range(0..140);
-        format!("{}-{number}", at(QUEUES, self.place(5, 0).wrapping_add(queue * 5) % (1 << 40)))
+        format!("{}-{number}", at(QUEUES, self.place(5, 0) % 18 + queue * 5))
     }
 
     /// A number of this company's for `what` and `index`.

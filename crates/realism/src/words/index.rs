@@ -25,7 +25,12 @@ static POOLS: LazyLock<HashMap<(usize, &'static str), Vec<&'static str>>> = Lazy
     for lexicon in super::ALL {
         for list in [lexicon.notes, lexicon.tasks, lexicon.draft_sentences, lexicon.comments] {
             for field in FIELDS {
-                pools.insert((address(list), field), of_field(list, field));
+                pools.insert((address(list), field), of_kind(list, field));
+            }
+        }
+        for list in [lexicon.draft_heads, lexicon.draft_ends] {
+            for manner in MANNERS {
+                pools.insert((address(list), manner), of_kind(list, manner));
             }
         }
     }
@@ -43,13 +48,18 @@ impl Ready {
     }
 }
 
-/// The templates of a list of a registered language (`notes`, `tasks`, `draft_sentences`, `comments`) that somebody of
-/// `field` writes, without the prefix that names the fields.
-pub fn pool(list: List, field: &str) -> List {
+/// How people address each other.
+const MANNERS: [&str; 2] = ["formal", "casual"];
+
+/// The templates of a list of a registered language that are of `kind`, without the prefix that names kinds: a field for
+/// `notes`, `tasks`, `draft_sentences` and `comments`, a manner for `draft_heads` and `draft_ends`.
+pub fn pool(list: List, kind: &str) -> List {
     FIELDS
         .iter()
-        .find(|known| **known == field)
+        .chain(&MANNERS)
+        .find(|known| **known == kind)
         .and_then(|known| POOLS.get(&(address(list), *known)))
+        .filter(|pool| !pool.is_empty())
         .map_or(list, Vec::as_slice)
 }
 
@@ -57,11 +67,11 @@ fn address(list: List) -> usize {
     list.as_ptr() as usize
 }
 
-fn of_field(list: List, field: &str) -> Vec<&'static str> {
+fn of_kind(list: List, kind: &str) -> Vec<&'static str> {
     list.iter()
         .filter_map(|template| match template.split_once('|') {
             None => Some(*template),
-            Some((roles, rest)) => roles.split(',').any(|role| role == field).then_some(rest),
+            Some((kinds, rest)) => kinds.split(',').any(|known| known == kind).then_some(rest),
         })
         .collect()
 }

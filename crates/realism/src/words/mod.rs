@@ -9,7 +9,7 @@
 //! of a mail domain. A list of the language with the name of such a slot takes its place.
 //! A word form that depends on its place (case, gender) has a list of its own: `{thing_acc}`, `{thing_dat}`.
 //! A note, task, draft sentence or comment may begin with the roles that write it and a bar, `ops,dev|restart {service}`;
-//! one without is everyone's.
+//! one without is everyone's. In the same way the first and last lines of drafts may be for `formal` people or for `casual` ones.
 
 pub mod de;
 pub mod en;
@@ -20,6 +20,10 @@ mod index;
 mod roles;
 
 pub use self::{engine::Voice, house::House, index::pool, roles::field};
+pub(crate) use self::{
+    engine::{capitalise, pick},
+    house::hash,
+};
 
 /// A subject of letters: new threads draw one, answers stay with it.
 #[derive(Debug, Clone, Copy)]

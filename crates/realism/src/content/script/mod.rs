@@ -1,0 +1,141 @@
+//! Small programs that people keep: put together from skeletons whose names, limits and paths are drawn, so that no two read
+//! alike and every one does what it says.
+//!
+//! `bash -n` and `py_compile` pass on each. Nothing here is run by us.
+
+mod bash;
+mod parts;
+mod python;
+
+use std::collections::HashMap;
+
+use rand::RngExt;
+
+use crate::{
+    Draw,
+    words::{Voice, pick, pool},
+};
+
+/// Comment lines of a script that is full, those of its first version included.
+const COMMENTS: usize = 3;
+/// Lists of names of settings, which some write in capital letters.
+const SETTINGS: [&str; 7] = ["src", "dst", "lim", "age", "log", "pat", "list"];
+/// Draws before it is said that there is nothing new.
+const TRIES: usize = 24;
+
+/// One of several ways to write a part of a program. A name between backticks is the same throughout the program: drawn from the list of
+/// that name, or of the part before a colon (`dir:b` is another folder than `dir`).
+type Chunk = &'static [&'static str];
+
+/// A program in the rough.
+#[derive(Debug)]
+struct Skeleton {
+    /// Fields that would write it; empty = everyone.
+    fields: &'static [&'static str],
+    chunks: &'static [Chunk],
+}
+
+/// A new script. The path decides the language: `.py`, `.sh`, or either.
+pub(super) fn body(path: &str, voice: &Voice<'_>, rng: &mut Draw) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let python = if name.ends_with(".py") { true } else { !name.ends_with(".sh") && rng.random_bool(0.25) };
+    let (skeletons, shebangs, header): (_, Chunk, Chunk) = if python {
+        (python::ALL, python::SHEBANGS, &[""])
+    } else {
+        (bash::ALL, bash::SHEBANGS, bash::HEADERS)
+    };
+    let fitting: Vec<&Skeleton> = skeletons
+        .iter()
+        .filter(|skeleton| skeleton.fields.is_empty() || skeleton.fields.contains(&voice.field))
+        .collect();
+    let Some(skeleton) = fitting.get(rng.random_range(0..fitting.len().max(1))) else { return String::new() };
+    let mut text = String::with_capacity(1024);
+    text.push_str(pick(shebangs, rng).unwrap_or("#!/bin/bash"));
+    text.push('\n');
+    let mut said = Vec::new();
+    for _ in 0..[0, 1, 1, 1, 1, 2][rng.random_range(0..6)] {
+        said.extend(comment(&text, voice, rng).inspect(|line| {
+            text.push_str(line);
+            text.push('\n');
+        }));
+    }
+    let first = pick(header, rng).unwrap_or("");
+    if !first.is_empty() {
+        text.push_str(first);
+        text.push('\n');
+    }
+    text.push('\n');
+    let shout = !python && rng.random_bool(0.3);
+    let mut bound = HashMap::new();
+    for chunk in skeleton.chunks {
+        if let Some(part) = pick(chunk, rng).filter(|part| !part.is_empty()) {
+            bind(part, shout, &mut bound, &mut text, voice, rng);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A script with a comment more, between two of its blocks or at its end; `None` when it has enough of them.
+pub(super) fn edit(previous: &str, voice: &Voice<'_>, rng: &mut Draw) -> Option<String> {
+    let count = previous.lines().skip(1).filter(|line| line.trim_start().starts_with('#')).count();
+    if count >= COMMENTS {
+        return None;
+    }
+    let line = comment(previous, voice, rng)?;
+    let mut text = super::lists::ended(previous);
+    // After an empty line a new block begins; a comment there stands above it.
+    let places: Vec<usize> =
+        text.match_indices("\n\n").map(|(index, _)| index + 2).filter(|index| *index < text.len()).collect();
+    match places.get(rng.random_range(0..places.len() + 1)) {
+        Some(place) => text.insert_str(*place, &format!("{line}\n")),
+        None => {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    Some(text)
+}
+
+/// A comment that is not there yet.
+fn comment(text: &str, voice: &Voice<'_>, rng: &mut Draw) -> Option<String> {
+    let templates = pool(voice.lexicon.comments, voice.field);
+    (0..TRIES)
+        .map(|_| format!("# {}", voice.say(templates, rng)))
+        .find(|line| line.len() > 2 && !text.contains(line.as_str()))
+}
+
+/// Fills the names of a part.
+fn bind(
+    part: &'static str,
+    shout: bool,
+    bound: &mut HashMap<&'static str, String>,
+    text: &mut String,
+    voice: &Voice<'_>,
+    rng: &mut Draw,
+) {
+    for (index, piece) in part.split('`').enumerate() {
+        if index % 2 == 0 {
+            text.push_str(piece);
+            continue;
+        }
+        if let Some(value) = bound.get(piece) {
+            text.push_str(value);
+            continue;
+        }
+        let list = piece.split_once(':').map_or(piece, |(list, _)| list);
+        let mut value = String::new();
+        // Two names of one program must not be the same.
+        for _ in 0..TRIES {
+            value = parts::draw(list, voice, rng);
+            if shout && SETTINGS.contains(&list) {
+                value.make_ascii_uppercase();
+            }
+            if !bound.values().any(|other| *other == value) {
+                break;
+            }
+        }
+        text.push_str(&value);
+        bound.insert(piece, value);
+    }
+}
