@@ -9,6 +9,7 @@ use super::{Found, Scene, Turn, Unavailable, fleet::Person, shelf::KnownFile, we
 use crate::{
     Action, Class, FileWrite, Planned, Resident,
     content::{self, Pen},
+    hours::Attendance,
     mtime::{self, Span},
 };
 
@@ -70,7 +71,7 @@ fn create(scene: &mut Scene<'_>, class: Class, person: &Person, resident: &Resid
     Some(scene.planned(Some(person), Some(class), Action::Create(write)))
 }
 
-/// A change to one of the person's files, else to one of a neighbour's who is in.
+/// A change to one of the person's files, else to one of a neighbour's who is at work.
 fn edit(scene: &mut Scene<'_>, person: &Person, own: &Resident) -> Option<Planned> {
     if let Some(planned) = edit_of(scene, person, own) {
         return Some(planned);
@@ -85,7 +86,7 @@ fn edit(scene: &mut Scene<'_>, person: &Person, own: &Resident) -> Option<Planne
         let Some(other) = place.residents.get(index).and_then(|other| fleet.people().get(*other)) else {
             continue;
         };
-        if resident.home == own.home || !other.presence.is_in(scene.arrival.at) {
+        if resident.home == own.home || other.presence.at(scene.arrival.at) != Attendance::Work {
             continue;
         }
         if let Some(planned) = edit_of(scene, other, resident) {

@@ -9,6 +9,7 @@ use rand::RngExt;
 use super::{Found, Scene, Unavailable, fleet::Person, shelf::WAITS};
 use crate::{
     Action, Class,
+    hours::Attendance,
     mail::{KnownMail, Message, compose},
     mtime,
     persona::Latency,
@@ -23,7 +24,7 @@ const DELIVERY: i64 = 18;
 
 pub(super) fn decide(scene: &mut Scene<'_>) -> Found {
     let drawn = scene.person.ok_or(Unavailable::Gone)?;
-    let due = due(scene);
+    let due = due(scene, drawn);
     let own = |(_, person): &&(&KnownMail, &Person)| person.persona.email == drawn.persona.email;
     // His own letters first; else whoever is in and has one waits no longer.
     let which = scene.rng.random_range(0..due.len().max(1));
@@ -50,16 +51,18 @@ pub(super) fn decide(scene: &mut Scene<'_>) -> Found {
     Ok(vec![scene.planned(Some(from), Some(Class::Email), Action::Email(Box::new(message)))])
 }
 
-/// The letters that somebody who is in should answer now, newest first.
-fn due<'a>(scene: &Scene<'a>) -> Vec<(&'a KnownMail, &'a Person)> {
+/// The letters that somebody who is at work (or whose turn it is anyway) should answer now, newest first.
+fn due<'a>(scene: &Scene<'a>, drawn: &Person) -> Vec<(&'a KnownMail, &'a Person)> {
     let at = scene.arrival.at;
     let waiting = scene.shelf.mails.iter().rev().filter(|mail| !mail.answered && at - mail.at < WAITS);
     waiting
         .filter_map(|mail| {
             let person = mailer(scene, &mail.to)?;
             let ready = mail.due(person.persona.reply_latency)?;
-            let fits = mail.from != mail.to && ready <= at && person.presence.is_in(at);
-            fits.then_some((mail, person))
+            let fits = mail.from != mail.to && ready <= at;
+            let in_now = person.persona.email == drawn.persona.email
+                || fits && person.presence.at(at) == Attendance::Work;
+            (fits && in_now).then_some((mail, person))
         })
         .collect()
 }
