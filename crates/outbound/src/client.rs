@@ -23,7 +23,7 @@ use crate::{CallError, Guard, Resolve, SystemResolver, Trust, connect::Origin};
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of an answer that are read.
 pub const MAX_BODY: usize = 64 * 1024;
-/// How long a body may take once its head is there.
+/// How long a body may take once its head is there, unless [`Options::body_patience`] says otherwise.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a connection without a call is kept: also the longest that an old answer of a name server is lived by.
 const KEEP_IDLE: Duration = Duration::from_secs(30);
@@ -39,6 +39,8 @@ pub struct Options {
     pub guard: Guard,
     /// How long a call may take in all.
     pub timeout: Duration,
+    /// How long a body may take once its head is there; longer for receivers whose answer matters (a language model's).
+    pub body_patience: Duration,
     /// Whose certificates are trusted.
     pub trust: Trust,
     /// Who knows addresses.
@@ -52,6 +54,7 @@ impl Options {
             user_agent: user_agent.into(),
             guard: Guard::default(),
             timeout: TIMEOUT,
+            body_patience: BODY_PATIENCE,
             trust,
             resolver: Arc::new(SystemResolver),
         }
@@ -190,7 +193,7 @@ impl Client {
             }
             true
         };
-        let patience = self.parts.timeout.min(BODY_PATIENCE);
+        let patience = self.parts.timeout.min(self.parts.body_patience);
         if tokio::time::timeout(patience, reading).await.unwrap_or(false) {
             self.keep_idle(origin, sender);
         }

@@ -94,6 +94,18 @@ settings! {
     images_pull: bool, "DECNET_IMAGES_PULL", [], "false";
     /// The file of the host-wide pool of personas; absent: `/etc/decnet/email_personas.json` or `~/.decnet/email_personas.json`.
     realism_personas: Option<PathBuf>, "DECNET_REALISM_PERSONAS", ["realism.personas"], "";
+    /// The language model that writes some of the texts: `ollama`, `openai`, `canned`, or `off`.
+    realism_llm: String, "DECNET_REALISM_LLM", ["realism.llm"], "off";
+    /// The model's name; absent: `llama3.1` with Ollama.
+    realism_model: Option<String>, "DECNET_REALISM_MODEL", ["realism.model"], "";
+    /// The model server's base address; absent: `http://127.0.0.1:11434` with Ollama. Another's usually ends in `/v1`.
+    realism_url: Option<String>, "DECNET_REALISM_URL", ["realism.url"], "";
+    /// Seconds that one text of the model may take.
+    realism_timeout: Seconds, "DECNET_REALISM_TIMEOUT", ["realism.timeout"], "60";
+    /// The key that the model server asks for.
+    realism_api_key: Option<Secret>, "DECNET_REALISM_API_KEY", ["realism.api-key"], "", secret;
+    /// What the `canned` model answers: texts with a line `---` between them, or `!fail`, `!hang`, `!blank`, `!garbage`.
+    realism_fake_output: Option<String>, "DECNET_REALISM_FAKE_OUTPUT", ["realism.fake-output"], "";
     /// The address that the API listens on.
     api_host: IpAddr, "DECNET_API_HOST", ["api.host"], "127.0.0.1";
     /// The port that the API listens on.
@@ -155,6 +167,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "ingester",
     "tracing",
     "orchestrator",
+    "realism",
 ];
 
 /// The row that `name` means: its key, its environment name, or one of its INI places.
