@@ -6,7 +6,7 @@ use rand::RngExt;
 use crate::{Draw, hours::Presence};
 
 /// How busy a day off is beside a day of work.
-const OFF: f64 = 0.12;
+const OFF: f64 = 0.10;
 /// Weights of equal parts of a working window.
 const SHIFT: [f64; 12] = [0.55, 0.95, 1.25, 1.2, 1.05, 0.6, 0.8, 1.15, 1.2, 1.1, 0.9, 0.55];
 /// Weights of the hours of somebody who is always on.
