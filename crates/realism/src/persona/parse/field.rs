@@ -261,7 +261,7 @@ fn wrong_address(email: &str) -> Option<String> {
         return Some(format!("the domain {} has no dot", shown(domain)));
     }
     // `..` would also leave the folder of the mail store.
-    if local.starts_with('.') || local.ends_with('.') || domain.split('.').any(str::is_empty) {
+    if local.split('.').chain(domain.split('.')).any(str::is_empty) {
         return Some(format!("{} has a dot at an end or two in a row", shown(email)));
     }
     None
