@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{TimeZone, Utc};
-use decnet_core::Seed;
+use decnet_core::FleetSecret;
 use decnet_realism::{
     Class, Persona, Resident,
     content::{self, Pen},
@@ -41,13 +41,13 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let language = arguments.next().unwrap_or_else(|| "en".to_owned());
     let class = arguments.next().unwrap_or_default();
-    let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or(1_u8);
+    let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let residents = residents(&language);
     let everyone: Vec<Arc<Persona>> =
         residents.iter().map(|resident| Arc::clone(&resident.persona)).collect();
     let hosts: Vec<String> =
         ["web-17", "srv-nova-42", "db-03", "files-02", "mx-01"].map(str::to_owned).into();
-    let mut rng = Seed::from_bytes([seed; 32]).rng();
+    let mut rng = FleetSecret::from_number(seed).seed().rng();
     for resident in &residents {
         let when = Utc.timestamp_opt(1_774_000_000 + rng.random_range(0..20_000_000), 0).unwrap();
         let pen = Pen {

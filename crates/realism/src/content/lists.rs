@@ -28,7 +28,8 @@ pub(super) fn note(pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> String {
     let mut text = String::new();
     for _ in 0..count {
         if let Some(line) = fresh(voice, voice.lexicon.notes, &mut known, rng) {
-            text.push_str(&noted(&line, pen, voice, &habit));
+            let line = noted(&line, &text, pen, voice, &habit);
+            text.push_str(&line);
             text.push('\n');
         }
     }
@@ -37,14 +38,18 @@ pub(super) fn note(pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> String {
 
 /// A note with a line more; `None` when it is full.
 pub(super) fn note_edit(previous: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> Option<String> {
-    let mut known: HashSet<String> = previous.lines().map(bare).collect();
+    let mut known: HashSet<String> = previous
+        .lines()
+        .flat_map(|line| [bare(line), bare(line.split_once(": ").map_or("", |(_, rest)| rest))])
+        .collect();
     if previous.lines().count() >= NOTE_LINES {
         return None;
     }
     let habit = Habit::of(pen);
     let line = fresh(voice, voice.lexicon.notes, &mut known, rng)?;
     let mut text = ended(previous);
-    text.push_str(&noted(&line, pen, voice, &habit));
+    let line = noted(&line, &text, pen, voice, &habit);
+    text.push_str(&line);
     text.push('\n');
     Some(text)
 }
@@ -147,11 +152,19 @@ fn item(mut task: String, done: bool, habit: &Habit) -> String {
     format!("- [{}] {task}\n", if done { 'x' } else { ' ' })
 }
 
-fn noted(line: &str, pen: &Pen<'_>, voice: &Voice<'_>, habit: &Habit) -> String {
+/// The line as its author puts it below `text`. Who dates his notes does so once a day.
+fn noted(line: &str, text: &str, pen: &Pen<'_>, voice: &Voice<'_>, habit: &Habit) -> String {
     match habit.bullet {
         Bullet::None => line.to_owned(),
         Bullet::Dash => format!("- {line}"),
         Bullet::Star => format!("* {line}"),
-        Bullet::Date => format!("{}: {line}", voice.lexicon.date_text(pen.when.date_naive())),
+        Bullet::Date => {
+            let today = format!("{}: ", voice.lexicon.date_text(pen.when.date_naive()));
+            if text.lines().any(|known| known.starts_with(&today)) {
+                line.to_owned()
+            } else {
+                format!("{today}{line}")
+            }
+        }
     }
 }

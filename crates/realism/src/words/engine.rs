@@ -28,6 +28,13 @@ const MACHINES: &[&str] = &[
     "fs01", "fs02", "db01", "db02", "web01", "app01", "app02", "mail01", "bkp01", "git01", "mon01", "print01",
 ];
 
+/// Whom and what a sentence has named already, so that it does not say that somebody meets himself.
+#[derive(Debug, Default)]
+struct Said {
+    who: [Option<usize>; 2],
+    host: Option<usize>,
+}
+
 /// Somebody who writes at a certain time: what the engine knows while it fills a template.
 #[derive(Debug, Clone, Copy)]
 pub struct Voice<'a> {
@@ -100,8 +107,8 @@ impl<'a> Voice<'a> {
             _ => template,
         };
         let mut out = String::with_capacity(template.len() * 2);
-        let mut who = [None; 2];
-        self.fill_into(template, DEPTH, &mut who, &mut out, rng);
+        let mut said = Said::default();
+        self.fill_into(template, DEPTH, &mut said, &mut out, rng);
         if self.tone == Tone::Casual && self.lexicon.code == "en" {
             contract(&mut out);
         }
@@ -126,14 +133,7 @@ impl<'a> Voice<'a> {
         if fits.is_empty() { self.lexicon.topics.iter().collect() } else { fits }
     }
 
-    fn fill_into(
-        &self,
-        template: &str,
-        depth: u8,
-        who: &mut [Option<usize>; 2],
-        out: &mut String,
-        rng: &mut Draw,
-    ) {
+    fn fill_into(&self, template: &str, depth: u8, said: &mut Said, out: &mut String, rng: &mut Draw) {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
             out.push_str(before);
@@ -141,7 +141,7 @@ impl<'a> Voice<'a> {
             rest = tail;
             let (name, capital) = slot.strip_prefix('^').map_or((slot, false), |name| (name, true));
             let start = out.len();
-            self.slot(name, depth, who, out, rng);
+            self.slot(name, depth, said, out, rng);
             if capital {
                 capitalise(out, start);
             }
@@ -152,26 +152,31 @@ impl<'a> Voice<'a> {
         out.push_str(rest);
     }
 
-    fn slot(&self, name: &str, depth: u8, who: &mut [Option<usize>; 2], out: &mut String, rng: &mut Draw) {
+    fn slot(&self, name: &str, depth: u8, said: &mut Said, out: &mut String, rng: &mut Draw) {
         if let Some(list) = self.ready.and_then(|ready| ready.slot(name)) {
             if depth > 0 && out.len() < LONGEST {
                 if let Some(entry) = pick(list, rng) {
-                    self.fill_into(entry, depth - 1, who, out, rng);
+                    self.fill_into(entry, depth - 1, said, out, rng);
                 }
             }
             return;
         }
         // Writing to a string cannot fail.
         let _ = match name {
-            "who" | "other" => out.write_str(self.somebody(name == "other", who, rng)),
+            "who" | "other" => out.write_str(self.somebody(name == "other", said, rng)),
             "me" => out.write_str(self.me),
             "to" if !self.to.is_empty() => out.write_str(self.to),
-            "to" => out.write_str(self.somebody(false, who, rng)),
+            "to" => out.write_str(self.somebody(false, said, rng)),
             "topic" if !self.topic.is_empty() => out.write_str(self.topic),
             "topic" | "project" => out.write_str(self.house.project(rng)),
-            "day" => out.write_str(self.weekday(self.near(rng))),
-            "month" => out.write_str(self.month(rng)),
-            "date" => out.write_str(&self.lexicon.date_text(self.near(rng))),
+            "day" => out.write_str(self.weekday(self.near(self.ahead, rng))),
+            "month" => out.write_str(self.month(self.ahead, rng)),
+            "month_ahead" => out.write_str(self.month(true, rng)),
+            "date" => {
+                out.write_str(&self.lexicon.date_text(self.near(self.ahead || rng.random_bool(0.4), rng)))
+            }
+            "soon" => out.write_str(&self.lexicon.date_text(self.near(true, rng))),
+            "past" => out.write_str(&self.lexicon.date_text(self.near(false, rng))),
             "time" => {
                 let minute = [0, 0, 0, 30, 30, 15, 45][rng.random_range(0..7)];
                 out.write_str(&self.lexicon.time_text(rng.random_range(8..18), minute))
@@ -185,7 +190,7 @@ impl<'a> Voice<'a> {
             }
             "room" => out.write_str(&self.house.room(rng)),
             "amount" => out.write_str(&self.lexicon.amount_text(amount(rng))),
-            "host" => out.write_str(self.host(rng)),
+            "host" => out.write_str(self.host(said, rng)),
             "version" => {
                 let (major, minor, patch) =
                     (rng.random_range(1..10), rng.random_range(0..20), rng.random_range(0..10));
@@ -210,9 +215,9 @@ impl<'a> Voice<'a> {
     }
 
     /// A colleague; `{who}` and `{other}` differ within one sentence where there are two.
-    fn somebody(&self, other: bool, who: &mut [Option<usize>; 2], rng: &mut Draw) -> &'a str {
+    fn somebody(&self, other: bool, said: &mut Said, rng: &mut Draw) -> &'a str {
         let count = if self.colleagues.is_empty() { STRANGERS.len() } else { self.colleagues.len() };
-        let avoid = who[usize::from(!other)];
+        let avoid = said.who[usize::from(!other)];
         let mut index = rng.random_range(0..count);
         // Nobody writes of himself by name either.
         let name = |index: usize| -> &'a str {
@@ -227,22 +232,26 @@ impl<'a> Voice<'a> {
             }
             index = (index + 1) % count;
         }
-        who[usize::from(other)] = Some(index);
+        said.who[usize::from(other)] = Some(index);
         name(index)
     }
 
-    fn host(&self, rng: &mut Draw) -> &'a str {
+    fn host(&self, said: &mut Said, rng: &mut Draw) -> &'a str {
         let count = if self.hosts.is_empty() { MACHINES.len() } else { self.hosts.len() };
-        let index = rng.random_range(0..count);
+        let mut index = rng.random_range(0..count);
+        if said.host == Some(index) {
+            index = (index + 1) % count;
+        }
+        said.host = Some(index);
         self.hosts.get(index).map_or_else(|| MACHINES.get(index).copied().unwrap_or("fs01"), String::as_str)
     }
 
     /// A working day that somebody would mention now.
-    fn near(&self, rng: &mut Draw) -> NaiveDate {
+    fn near(&self, ahead: bool, rng: &mut Draw) -> NaiveDate {
         let today = self.when.date_naive();
-        let offset = if self.ahead { rng.random_range(1..=16_u64) } else { rng.random_range(0..=9) };
-        let day = if self.ahead || rng.random_bool(0.4) {
-            today.checked_add_days(Days::new(offset.max(1)))
+        let offset = if ahead { rng.random_range(1..=16_u64) } else { rng.random_range(0..=9) };
+        let day = if ahead {
+            today.checked_add_days(Days::new(offset))
         } else {
             today.checked_sub_days(Days::new(offset))
         }
@@ -262,8 +271,8 @@ impl<'a> Voice<'a> {
         name_of(&self.lexicon.weekdays, day.weekday().num_days_from_monday())
     }
 
-    fn month(&self, rng: &mut Draw) -> &'static str {
-        let around = if self.ahead { [0, 0, 1, 1, 2] } else { [11, 11, 0, 0, 1] };
+    fn month(&self, ahead: bool, rng: &mut Draw) -> &'static str {
+        let around = if ahead { [0, 0, 1, 1, 2] } else { [11, 11, 0, 0, 1] };
         name_of(&self.lexicon.months, (self.when.month0() + around[rng.random_range(0..5)]) % 12)
     }
 }

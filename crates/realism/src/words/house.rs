@@ -132,7 +132,10 @@ impl House {
     /// One of its suppliers.
     pub fn supplier(self, rng: &mut Draw) -> String {
         let place = self.place(1, rng.random_range(0..SUPPLIERS));
-        format!("{}{}{}", at(HEADS, place), at(TAILS, place >> 16), at(TRADES, place >> 32))
+        let (head, tail) = (at(HEADS, place), at(TAILS, place >> 16));
+        // "Mell" and "land" make "Melland".
+        let same = head.chars().last() == tail.chars().next();
+        format!("{head}{}{}", tail.get(usize::from(same)..).unwrap_or(tail), at(TRADES, place >> 32))
     }
 
     /// One of its projects.
@@ -198,12 +201,12 @@ pub(crate) fn at(list: &'static [&'static str], number: u64) -> &'static str {
 mod tests {
     use std::collections::BTreeSet;
 
-    use decnet_core::Seed;
+    use decnet_core::FleetSecret;
 
     use super::*;
 
     fn vocabulary(house: House) -> (BTreeSet<String>, BTreeSet<&'static str>) {
-        let mut rng = Seed::from_bytes([7; 32]).rng();
+        let mut rng = FleetSecret::from_number(7).seed().rng();
         (
             (0..2000).map(|_| house.supplier(&mut rng)).collect(),
             (0..2000).map(|_| house.project(&mut rng)).collect(),
@@ -223,7 +226,7 @@ mod tests {
     #[test]
     fn ticket_numbers_grow() {
         let house = House::of("a@nova.example");
-        let mut rng = Seed::from_bytes([8; 32]).rng();
+        let mut rng = FleetSecret::from_number(8).seed().rng();
         let mut number = |day| -> u64 {
             (0..200)
                 .filter_map(|_| {

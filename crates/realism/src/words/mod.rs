@@ -5,6 +5,7 @@
 //! first name, `{to}` the recipient's, `{day}` a weekday, `{month}`, `{date}` a date near the author's, `{time}` a time of
 //! day, `{n}` 2 to 12, `{nn}` 13 to 90, `{nnn}` 120 to 980, `{ticket}` such as `OPS-4127`, `{room}`, `{amount}` of money,
 //! `{host}` a machine of the company, `{version}`, `{percent}`, `{topic}` what the letter is about. `{^slot}` begins with a capital letter.
+//! `{soon}` is a coming date and `{past}` one that was, `{month_ahead}` this month or one of the next two.
 //! `{supplier}` (a firm's name without its legal form) and `{project}` (a code name, lower case) stay the same few for everyone
 //! of a mail domain. A list of the language with the name of such a slot takes its place.
 //! A word form that depends on its place (case, gender) has a list of its own: `{thing_acc}`, `{thing_dat}`.

@@ -5,12 +5,12 @@
 pub(super) static SLOTS: &[(&str, &[&str])] = &[
     ("when", &[
         "today", "tomorrow", "before noon", "after lunch", "on {day}", "by {day}", "before {day}", "first thing {day}", "{day} morning",
-        "{day} afternoon", "this week", "next week", "by {date}", "before {date}", "end of {month}", "mid {month}", "before the {meeting}",
+        "{day} afternoon", "this week", "next week", "by {soon}", "before {soon}", "end of {month_ahead}", "mid {month_ahead}", "before the {meeting}",
         "after the {meeting}", "when {who} is back", "once {other} has confirmed", "at {time}", "{day} {time}", "before month end",
-        "by end of week", "before the holidays", "in {month}", "right after {time}", "as soon as the {thing} is there",
+        "by end of week", "before the holidays", "in {month_ahead}", "around {time}", "as soon as the {thing} is there",
     ]),
     ("since", &[
-        "since {day}", "since {date}", "for {n} days now", "for {n} weeks", "since the {meeting}", "since {who} left for holiday",
+        "since {day}", "since {past}", "for {n} days now", "for {n} weeks", "since the {meeting}", "since {who} left for holiday",
         "since the update to {version}", "since {month}", "again since {day}", "since about {time}", "for the {n}th time this month",
         "since we moved to {room}", "since the {thing} changed",
     ]),
@@ -28,10 +28,10 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
         "signed copy", "returns form", "packing list", "travel report", "expense report", "monthly report", "forecast", "rota",
     ]),
     ("doc", &[
-        "the {project} offer", "the {thing} for {supplier}", "the draft for {who}", "the minutes of the {meeting}", "the {month} figures",
-        "the {month} report", "the revised {thing}", "the {thing} from {date}", "version {version} of the {thing}", "the {project} {thing}",
-        "the summary for the {meeting}", "the open items of {project}", "the {thing}", "the scan of the {thing}", "the numbers for {month}",
-        "the {thing} {who} wanted", "the handover notes", "the {thing} ({amount})",
+        "the {project} offer", "the {thing} for {supplier}", "the draft for {who}", "the write-up of the {meeting}", "the {month} sheet",
+        "the {month} report", "the revised {thing}", "the {thing} from {past}", "version {version} of the {thing}", "the {project} {thing}",
+        "the summary for the {meeting}", "the open-items list of {project}", "the {thing}", "the scan of the {thing}", "the overview for {month}",
+        "{who}'s {thing}", "the handover note", "the {thing} ({amount})",
     ]),
     ("contact", &[
         "{supplier}", "{who}", "{other}", "the landlord", "the tax adviser", "the insurance", "the bank", "the courier", "the caretaker",
@@ -43,7 +43,7 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
     ("room_or_place", &[
         "room {room}", "the kitchen on floor {n}", "the archive", "the loading dock", "the server room", "reception", "the basement", "the car park",
         "the canteen", "the workshop", "meeting room {room}", "the warehouse", "the print room", "the hallway by {room}", "the roof terrace",
-        "the cloakroom", "the training room", "the store room", "the bike cellar", "the back entrance", "{room}", "the mail room",
+        "the cloakroom", "the training room", "the store room", "the bike cellar", "the back entrance", "the side entrance", "the mail room",
         "the first aid room", "the lab",
     ]),
     ("item", &[
@@ -65,9 +65,9 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
         "the backup agent", "php-fpm", "tomcat", "the print spooler", "fail2ban", "the radius server", "memcached",
     ]),
     ("part", &[
-        "disk {n}", "the second psu", "the raid battery", "the uplink", "port {nn}", "the fan in {room}", "the ups", "slot {n}", "the sfp in port {nn}",
-        "a dimm", "the tape drive", "the kvm", "the console cable", "the patch panel in {room}", "the lan card", "the rails", "the rack pdu",
-        "switch {n}", "the access point in {room}", "the boot ssd",
+        "disk {n}", "the second psu", "the raid battery", "the uplink", "port {nn}", "the rear fan", "the ups", "the sfp in port {nn}",
+        "a dimm", "the tape drive", "the kvm", "the console cable", "the second nic", "the lan card", "the rails", "the rack pdu",
+        "the front fan", "the hba", "the boot ssd",
     ]),
     ("symptom", &[
         "is slow", "drops out around {time}", "needs a restart", "fills up the disk", "throws errors", "times out after {nn} seconds", "sits at {percent} load",
@@ -99,14 +99,14 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
     ]),
     ("money_issue", &[
         "is {amount} short", "was booked twice", "does not match the bank statement", "has no VAT id", "lacks the order number", "is open {since}",
-        "has the wrong address", "was paid on {date}", "needs a second signature", "is over the limit", "belongs to {month}", "has the wrong rate",
+        "has the wrong address", "was paid on {past}", "needs a second signature", "is over the limit", "belongs to {month}", "has the wrong rate",
         "was split over {n} cost centres", "is in dispute", "needs a credit note", "is due {when}", "was posted to {account}", "has no receipt",
     ]),
     ("customer_act", &[
-        "wants a new quote", "asks for {percent} discount", "moves the start to {month}", "needs {nn} more seats", "has a complaint about the {thing}",
-        "will decide by {day}", "wants to see the demo again", "asks about delivery times", "signed on {date}", "pays in {n} instalments",
+        "wants a new quote", "asks for {rate} discount", "moves the start to {month_ahead}", "needs {nn} more seats", "has a complaint about the {thing}",
+        "will decide by {day}", "wants to see the demo again", "asks about delivery times", "signed on {past}", "pays in {n} instalments",
         "has a new contact, not {other}", "wants references", "asks for the {thing} in writing", "cancelled {day}", "compares us with {supplier}",
-        "needs the {thing} before {date}", "wants the contract for {n} years", "asked for a call at {time}", "returns {nn} pieces", "is happy with {project}",
+        "needs the {thing} before {soon}", "wants the contract for {n} years", "asked for a call at {time}", "returns {nn} pieces", "is happy with {project}",
         "wants a single invoice", "asks for payment in {n} weeks", "doubles the order", "waits for their board", "needs an answer {when}",
     ]),
     ("people_topic", &[
@@ -149,15 +149,32 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
     ("snack", &["cake", "fruit", "sandwiches", "coffee and water", "lunch for {n}", "croissants", "drinks", "a soup buffet", "pastries", "catering for {nn}"]),
     ("outcome", &[
         "looks fine", "still open", "needs another week", "agreed", "postponed to {day}", "no answer yet", "waiting for {who}", "done except the {thing}",
-        "to be confirmed", "moved to {month}", "not our problem", "{other} takes over", "cheaper than expected", "more work than planned",
+        "to be confirmed", "moved to {month_ahead}", "not our problem", "{other} takes over", "cheaper than expected", "more work than planned",
         "will be discussed {when}", "half done", "as discussed {day}", "approved by {who}", "on hold", "rejected",
     ]),
     ("customer_verb", &[
         "agreed in writing", "asked for more time", "withdrawn the offer", "raised the price", "sent a new offer", "complained about the {thing}",
-        "accepted the {thing}", "named a new contact", "changed the terms", "confirmed {amount}", "declined the {thing}", "offered {percent} less",
+        "accepted the {thing}", "named a new contact", "changed the terms", "confirmed {amount}", "declined the {thing}", "offered {rate} less",
     ]),
     ("when_past", &[
         "yesterday", "on {day}", "last week", "at {time}", "before the {meeting}", "twice on {day}", "all {day}", "this morning", "until {time}",
-        "in {month}", "on {date}", "after the {meeting}",
+        "in {month}", "on {past}", "after the {meeting}",
+    ]),
+    ("deadline", &[
+        "by {day}", "before {day}", "by {soon}", "before {soon}", "by the end of {month_ahead}", "by mid {month_ahead}", "before the {meeting}", "by {day} noon",
+        "by end of week", "before month end", "within {n} days", "within {nn} days", "before {who} leaves", "on {day} at the latest", "by {day} evening",
+    ]),
+    ("rate", &["{n}%", "{n}.5%", "{n}%", "1{digit}%"]),
+    ("digit", &["0", "1", "2", "3", "4", "5", "6", "7", "8"]),
+    ("nights", &["2", "3", "4", "5"]),
+    ("device", &[
+        "the projector", "the coffee machine", "the dishwasher", "the franking machine", "the scanner", "the label printer", "the shredder", "the water cooler",
+        "the air con", "the big screen", "the door closer", "the copier", "the plotter", "the badge reader", "the flip chart", "the fridge", "the forklift",
+        "the conference phone", "the docking station of {who}", "the laptop of {who}", "the monitor of {who}", "the desk of {who}", "the lift", "the alarm panel",
+        "the time clock", "the cutter", "the laminator", "the camera in {room_or_place}",
+    ]),
+    ("supply", &[
+        "toner", "paper", "coffee", "envelopes", "batteries", "hand towels", "labels", "visitor badges", "whiteboard markers", "bubble wrap", "stamps", "mineral water",
+        "dish soap", "printer drums", "cable ties", "folders", "notepads", "light bulbs", "tape", "milk", "pallets", "gloves", "ear plugs", "boxes of size {n}",
     ]),
 ];
