@@ -13,12 +13,14 @@ const AIM: &str = "20000";
 /// Deckies of the reconciler's pass, and its aim in milliseconds.
 const DECKIES: &str = "250";
 const PASS_AIM: &str = "200";
+/// Planned actions a second on one core.
+const PLAN_AIM: &str = "100000";
 
 pub(crate) fn run() -> Result<()> {
     setup::run(false, false)?;
     println!("bench: building in release (several minutes the first time)");
     shell::run(&mut cargo(["build", "--release", "--workspace", "--bins", "--quiet"]))?;
-    for package in ["decnet-collector", "decnet-db", "decnet-reconciler"] {
+    for package in ["decnet-collector", "decnet-db", "decnet-realism", "decnet-reconciler"] {
         shell::run(&mut cargo(["build", "--release", "--package", package, "--examples", "--quiet"]))?;
     }
     println!("bench: machine: {}", machine());
@@ -35,6 +37,9 @@ pub(crate) fn run() -> Result<()> {
     println!("bench: a reconcile pass over {DECKIES} deckies (aim: {PASS_AIM} ms):");
     let example = release.join("examples/pass_bench");
     shell::run(program(&example.to_string_lossy(), [""; 0]).arg(DECKIES))?;
+    println!("bench: planning the life of 200 deckies over 14 days (aim: {PLAN_AIM} actions/s):");
+    let example = release.join("examples/plan_bench");
+    shell::run(program(&example.to_string_lossy(), [""; 0]).args(["200", "14"]))?;
     println!("bench: idle memory after 20 s:");
     shell::run(&mut program(&release.join("memory").to_string_lossy(), [""; 0]))?;
     if !engine::answers() {
