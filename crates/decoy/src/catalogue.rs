@@ -2,7 +2,7 @@
 //!
 //! One line here and one module is all that a new protocol needs.
 
-use crate::{http, imap, redis, service::Build, ssh};
+use crate::{http, imap, pop3, redis, service::Build, ssh};
 
 /// One service of the table.
 pub struct Entry {
@@ -20,6 +20,7 @@ pub const SERVICES: &[Entry] = &[
     Entry { slug: "http", ports: &[80], build: http::build },
     Entry { slug: "redis", ports: &[6379], build: redis::build },
     Entry { slug: "imap", ports: &[143], build: imap::build },
+    Entry { slug: "pop3", ports: &[110], build: pop3::build },
 ];
 
 /// The service of this slug.

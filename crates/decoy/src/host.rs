@@ -21,6 +21,7 @@ use crate::{
     catalogue, health,
     listener::{self, BindError},
     machine::Machine,
+    mail::Stores,
     output::{Output, PATIENCE},
     report::Report,
     service::{BuildError, ServiceContext},
@@ -115,6 +116,7 @@ impl Decoy {
         let boot = machine.and_then(|machine| machine.booted);
         let persona = Arc::new(persona);
         let started = clock.now();
+        let mail = Stores::default();
         for entry in config.services {
             let known = catalogue::find(&entry.slug)
                 .ok_or_else(|| StartError::Unknown { slug: entry.slug.clone() })?;
@@ -128,6 +130,7 @@ impl Decoy {
                 bind: entry.bind,
                 root: config.root.clone(),
                 artifacts: config.artifacts.clone(),
+                mail: mail.clone(),
                 shell: config.shell.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),

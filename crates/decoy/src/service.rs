@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, io, net::IpAddr, path::PathBuf, sync::Arc, time
 use chrono::{DateTime, Utc};
 use decnet_core::{Clock, DeckyName, HostPersona, IdSource, Seed, ShellLink};
 
-use crate::{connection::Connection, stream::Stream};
+use crate::{connection::Connection, mail::Stores, stream::Stream};
 
 /// Bytes of input that a service may hold unparsed for one connection.
 pub const READ_BUFFER_MAX: usize = 1 << 20;
@@ -85,6 +85,8 @@ pub struct ServiceContext {
     pub root: Option<PathBuf>,
     /// Where captured files and recordings go.
     pub artifacts: Option<PathBuf>,
+    /// The mail of the machine, which several services serve.
+    pub mail: Stores,
     /// How to reach the container where logins end.
     pub shell: Option<ShellLink>,
     /// The time.

@@ -13,10 +13,12 @@ use imap_codec::imap_types::{
 
 use super::{
     describe::string,
-    mailbox::{Mailbox, Refused, canonical},
     messages,
     persona::TOOK,
     session::{Fact, Selected, Session, Step},
+};
+use crate::mail::{
+    mailbox::{Mailbox, Message, Refused, canonical},
     world::World,
 };
 
@@ -99,7 +101,7 @@ fn account<R>(
     session: &Session,
     world: &mut World,
     now: DateTime<Utc>,
-    act: impl FnOnce(&mut super::mailbox::Account) -> Result<R, Refused>,
+    act: impl FnOnce(&mut crate::mail::mailbox::Account) -> Result<R, Refused>,
 ) -> Result<R, Refused> {
     let login = session.user.as_deref().unwrap_or_default();
     world.account(login, now).map_or(Err(Refused::Missing), act)
@@ -142,6 +144,7 @@ fn select(
         step.line(format!("{tag} NO Mailbox doesn't exist: {name} {TOOK}"));
         return;
     };
+    let validity = mailbox.validity;
     let uids: Vec<u32> = mailbox.messages.iter().map(|message| message.uid).collect();
     let recent: BTreeSet<u32> =
         mailbox.messages.iter().filter(|message| message.recent).map(|message| message.uid).collect();
@@ -162,7 +165,7 @@ fn select(
     step.line(format!("* OK [UIDNEXT {}] Predicted next UID", mailbox.next));
     let (access, word) = if read_only { ("READ-ONLY", "Examine") } else { ("READ-WRITE", "Select") };
     step.line(format!("{tag} OK [{access}] {word} completed {TOOK}"));
-    session.selected = Some(Selected { name: canonical(name).to_owned(), read_only, uids, recent });
+    session.selected = Some(Selected { name: canonical(name).to_owned(), validity, read_only, uids, recent });
 }
 
 fn pattern(wildcard: &ListMailbox<'_>) -> String {
@@ -324,7 +327,9 @@ fn append(
     step: &mut Step,
 ) {
     step.facts.push(Fact::Appended { mailbox: name.to_owned(), raw: raw.to_vec() });
-    match account(session, world, now, |account| account.append(name, raw, at, now, flag_set(flags))) {
+    match account(session, world, now, |account| {
+        account.append(name, Message::of(raw.into(), at, flag_set(flags)), now)
+    }) {
         Ok((validity, uid)) => {
             messages::sync(session, world, now, false, step);
             step.line(format!("{tag} OK [APPENDUID {validity} {uid}] Append completed {TOOK}"));

@@ -10,9 +10,11 @@ use imap_codec::imap_types::{
 
 use super::{
     boxes::{flag_set, refusal},
-    mailbox::{Message, Refused},
     messages::View,
     session::{Selected, Step},
+};
+use crate::mail::{
+    mailbox::{Message, Refused},
     world::World,
 };
 
@@ -129,7 +131,7 @@ pub(super) fn copy(
     }
     let (mut from, mut to, mut validity) = (Vec::new(), Vec::new(), 0);
     for message in &source {
-        match account.append(target, &message.raw, message.at, now, message.flags.clone()) {
+        match account.append(target, message.clone(), now) {
             Ok((of_target, id)) => {
                 from.push(message.uid);
                 to.push(id);

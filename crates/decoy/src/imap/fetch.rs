@@ -9,9 +9,9 @@ use imap_codec::imap_types::{
 
 use super::{
     describe::{envelope, structure},
-    mailbox::Message,
     part::{Part, fields},
 };
+use crate::mail::mailbox::Message;
 
 /// What one message gave.
 pub struct Fetched {
@@ -35,9 +35,26 @@ pub fn items<'n>(names: &'n MacroOrMessageDataItemNames<'n>, uid: bool) -> Vec<M
     list
 }
 
-/// Fetches items of a message; `None` for an item that is not served.
-pub fn fetch(message: &Message, names: &[MessageDataItemName<'_>], recent: bool) -> Option<Fetched> {
-    let raw = &*message.raw;
+/// Whether an item is about more than what is known of every message.
+pub fn needs_bytes(names: &[MessageDataItemName<'_>]) -> bool {
+    names.iter().any(|name| {
+        !matches!(
+            name,
+            MessageDataItemName::Flags
+                | MessageDataItemName::Uid
+                | MessageDataItemName::InternalDate
+                | MessageDataItemName::Rfc822Size
+        )
+    })
+}
+
+/// Fetches items of a message whose bytes are `raw`; `None` for an item that is not served.
+pub fn fetch(
+    message: &Message,
+    raw: &[u8],
+    names: &[MessageDataItemName<'_>],
+    recent: bool,
+) -> Option<Fetched> {
     // Parsing is only worth it for items that look inside.
     let mut parsed: Option<Part> = None;
     let mut part = || parsed.get_or_insert_with(|| Part::of_message(raw)).clone();
@@ -49,7 +66,7 @@ pub fn fetch(message: &Message, names: &[MessageDataItemName<'_>], recent: bool)
             MessageDataItemName::InternalDate => {
                 format!("INTERNALDATE \"{}\"", message.at.format("%d-%b-%Y %H:%M:%S +0000")).into_bytes()
             }
-            MessageDataItemName::Rfc822Size => format!("RFC822.SIZE {}", raw.len()).into_bytes(),
+            MessageDataItemName::Rfc822Size => format!("RFC822.SIZE {}", message.size).into_bytes(),
             MessageDataItemName::Envelope => {
                 format!("ENVELOPE {}", envelope(raw, Part::slice(raw, &part().header))).into_bytes()
             }

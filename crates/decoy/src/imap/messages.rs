@@ -1,6 +1,8 @@
 //! Commands on messages of the selected mailbox: FETCH, SEARCH, SORT, CLOSE; what changes messages is in
 //! `changes`.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use imap_codec::imap_types::{
     command::CommandBody, core::Charset, extensions::sort::SortCriterion, fetch::MacroOrMessageDataItemNames,
@@ -12,10 +14,12 @@ use super::{
     boxes::name_of,
     changes::{copy, expunge, store},
     fetch,
-    mailbox::{Mailbox, Message},
     persona::TOOK,
     search::{self, Place},
     session::{Fact, Selected, Session, Step},
+};
+use crate::mail::{
+    mailbox::{Mailbox, Message},
     world::World,
 };
 
@@ -204,6 +208,12 @@ pub fn sync(
     let Some(mailbox) = world.account(&login, now).and_then(|account| account.get_mut(&selected.name)) else {
         return;
     };
+    if mailbox.validity != selected.validity {
+        // Dovecot's words when a mailbox turns out to be another one.
+        step.line("* BYE IMAP session state is inconsistent, please relogin.");
+        step.close = true;
+        return;
+    }
     if may_expunge {
         let mut number = 1;
         let (mailbox, recent, out) = (&*mailbox, &mut selected.recent, &mut *step);
@@ -243,13 +253,23 @@ fn fetch_command(
 ) -> Result<String, String> {
     let picked = view.pick(set, uid).ok_or("Invalid messageset")?;
     let names = fetch::items(names, uid);
+    let mut lost = false;
     for (number, id) in picked {
         let recent = view.recent(id);
         let Some(message) = view.mailbox.get(id) else { continue };
-        let mut fetched = fetch::fetch(message, &names, recent).ok_or("Unknown parameter")?;
+        let raw = if fetch::needs_bytes(&names) {
+            let Some(raw) = message.body.bytes() else {
+                lost = true;
+                continue;
+            };
+            raw
+        } else {
+            Arc::default()
+        };
+        let mut fetched = fetch::fetch(message, &raw, &names, recent).ok_or("Unknown parameter")?;
         if fetched.read && step.facts.len() <= READS_MAX {
             let subject = MessageParser::default()
-                .parse_headers(&*message.raw)
+                .parse_headers(&raw)
                 .and_then(|parsed| parsed.subject().map(str::to_owned))
                 .unwrap_or_default();
             step.facts.push(Fact::Read { mailbox: view.selected.name.clone(), uid: id, subject });
@@ -270,6 +290,9 @@ fn fetch_command(
         line.extend_from_slice(&fetched.items.join(&b' '));
         line.push(b')');
         step.line(line);
+    }
+    if lost {
+        return Err("NO [EXPUNGEISSUED] Some of the requested messages no longer exist".to_owned());
     }
     Ok("Fetch completed".to_owned())
 }

@@ -6,40 +6,28 @@
 pub mod auth;
 pub mod boxes;
 pub mod changes;
-pub mod corpus;
 pub mod describe;
 pub mod fetch;
 pub mod login;
-pub mod mailbox;
 pub mod messages;
 pub mod part;
 pub mod persona;
 pub mod search;
 pub mod session;
-pub mod spool;
-pub mod topics;
 pub mod wire;
-pub mod world;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use decnet_core::Account;
 use decnet_logline::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::{
-    auth::Ticks,
     session::{Fact, Session, Step},
-    spool::Spool,
     wire::{Framed, Framer, canonical},
-    world::{Planting, World},
 };
 use crate::{
     connection::Connection,
+    mail::{self, Store},
     service::{BuildError, Service, ServiceContext, SessionError},
     stream::Stream,
 };
@@ -52,13 +40,10 @@ const ARGS_SHOWN: usize = 400;
 const IDLE_TICK: Duration = Duration::from_secs(2);
 /// Silence allowed after login (RFC 3501, 5.4 demands half an hour).
 const LATE_IDLE: Duration = Duration::from_mins(30);
-/// Rescan of the spool.
-const RESCAN: Duration = Duration::from_secs(5);
 
 /// The service.
 pub struct Imap {
-    world: Mutex<World>,
-    ticks: Mutex<Ticks>,
+    store: Arc<Store>,
     greeting: String,
     context: ServiceContext,
 }
@@ -66,74 +51,13 @@ pub struct Imap {
 /// Makes the service.
 pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
     let bad = |reason: String| BuildError { slug: "imap", reason };
-    // The reference system's variable names are accepted beside ours.
-    let setting = |names: [&str; 2]| {
-        names
-            .into_iter()
-            .find_map(|name| context.settings.get(name))
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
-    };
-    let named = setting(["email_seed", "IMAP_EMAIL_SEED"]).map(PathBuf::from);
-    let is_named = named.is_some();
-    let folder = named.or_else(|| context.root.as_ref().map(|root| root.join("var/spool/decnet-emails")));
-    let every = match setting(["email_seed_rescan", "IMAP_EMAIL_SEED_RESCAN"]) {
-        None => RESCAN,
-        Some(text) => {
-            text.parse().ok().filter(|seconds| *seconds <= 3600).map(Duration::from_secs).ok_or_else(
-                || bad(format!("email_seed_rescan {text:?} is not a number of seconds up to 3600")),
-            )?
-        }
-    };
-    let planting = match setting(["email_seed_mode", "IMAP_EMAIL_SEED_MODE"]) {
-        // A folder that the operator names is the mailbox. The decky's own spool fills little by little, and a mailbox
-        // that shrinks to one message on the day of the first delivery would give it away: there mail is added.
-        None if is_named => Planting::Replace,
-        Some("replace") => Planting::Replace,
-        None | Some("add") => Planting::Add,
-        Some(other) => return Err(bad(format!("email_seed_mode {other:?} is neither add nor replace"))),
-    };
-    let greeting = match setting(["banner", "IMAP_BANNER"]) {
+    let greeting = match mail::banner(context, "IMAP").map_err(bad)? {
         None => persona::greeting(&context.persona.distro),
-        Some(text) if text.len() <= 400 && text.bytes().all(|b| (0x20..0x7f).contains(&b)) => {
-            if text.starts_with("* ") { text.to_owned() } else { format!("* OK {text}") }
-        }
-        Some(text) => return Err(bad(format!("banner {text:?} has to be one line of ASCII"))),
+        Some(text) if text.starts_with("* ") => text.to_owned(),
+        Some(text) => format!("* OK {text}"),
     };
-    let spool = folder.map(|folder| Spool::new(folder, every));
-    let mut people = context.persona.clone();
-    if let Some(text) = setting(["users", "IMAP_USERS"]) {
-        Arc::make_mut(&mut people).accounts = users(text, &context.persona.domain).map_err(bad)?;
-    }
-    let world = World::new(&context.host_seed, people, spool, planting);
-    Ok(Arc::new(Imap {
-        world: Mutex::new(world),
-        ticks: Mutex::default(),
-        greeting,
-        context: context.clone(),
-    }))
-}
-
-/// `login:password` pairs, separated by commas.
-fn users(text: &str, domain: &str) -> Result<Vec<Account>, String> {
-    text.split(',')
-        .zip(1001..)
-        .map(|(pair, uid)| match pair.split_once(':') {
-            Some((login, password)) if !login.trim().is_empty() => {
-                let login = login.trim();
-                let mut letters = login.chars();
-                let name = letters.next().map(|first| first.to_uppercase().chain(letters).collect());
-                Ok(Account {
-                    login: login.to_owned(),
-                    full_name: name.unwrap_or_default(),
-                    password: password.to_owned(),
-                    uid,
-                    email: format!("{login}@{domain}"),
-                })
-            }
-            _ => Err(format!("users: {pair:?} is not login:password; separate pairs by commas")),
-        })
-        .collect()
+    let store = context.mail.open(context, "IMAP").map_err(bad)?;
+    Ok(Arc::new(Imap { store, greeting, context: context.clone() }))
 }
 
 #[async_trait::async_trait]
@@ -157,7 +81,7 @@ impl Service for Imap {
                     buffer.shrink_to(READ_SIZE);
                     framer.next();
                     let early = session.is_early();
-                    let step = session.command(&mut self.lock(), &command, self.context.clock.now());
+                    let step = session.command(&mut self.store.world(), &command, self.context.clock.now());
                     if early && !session.is_early() {
                         conn.set_idle(LATE_IDLE);
                     }
@@ -181,8 +105,13 @@ impl Service for Imap {
                 Framed::Partial => {
                     let read = if session.is_idle() {
                         let Ok(read) = tokio::time::timeout(IDLE_TICK, stream.read(&mut piece)).await else {
-                            let step = session.idle_tick(&mut self.lock(), self.context.clock.now());
+                            let step = session.idle_tick(&mut self.store.world(), self.context.clock.now());
+                            let close = step.close;
                             self.send(&mut stream, &conn, step).await?;
+                            if close {
+                                stream.shutdown().await?;
+                                return Ok(());
+                            }
                             continue;
                         };
                         read?
@@ -205,10 +134,6 @@ impl Service for Imap {
 }
 
 impl Imap {
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Reports, waits, sends.
     async fn send(&self, stream: &mut Stream, conn: &Connection, step: Step) -> Result<(), SessionError> {
         for fact in step.facts {
@@ -218,9 +143,7 @@ impl Imap {
             tokio::time::sleep(delay).await;
         }
         if step.failed {
-            let now = self.context.clock.now().timestamp_millis();
-            let wait = self.ticks.lock().unwrap_or_else(PoisonError::into_inner).wait(now);
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(self.store.wait(self.context.clock.now())).await;
         }
         if !step.out.is_empty() {
             stream.write_all(&step.out).await?;

@@ -17,8 +17,8 @@ use super::{
     login::{self, is_tag},
     messages,
     persona::{EARLY, LATE, TOOK},
-    world::World,
 };
+use crate::mail::world::World;
 
 /// Bad commands before login after which the server hangs up.
 const EARLY_BAD_MAX: u32 = 3;
@@ -75,7 +75,7 @@ pub struct Step {
     pub facts: Vec<Fact>,
     /// To be waited for before sending.
     pub delay: Option<Duration>,
-    /// A login failed: the answer waits for [`super::auth::Ticks`] too.
+    /// A login failed: the answer waits for [`crate::mail::ticks::Ticks`] too.
     pub failed: bool,
     /// The connection ends.
     pub close: bool,
@@ -94,6 +94,8 @@ impl Step {
 pub struct Selected {
     /// Name.
     pub name: String,
+    /// UIDVALIDITY.
+    pub validity: u32,
     /// EXAMINE.
     pub read_only: bool,
     /// Ids by sequence number.

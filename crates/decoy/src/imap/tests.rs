@@ -7,7 +7,10 @@ use decnet_core::FleetSecret;
 use proptest::prelude::*;
 
 use super::*;
-use crate::redis::tests::persona;
+use crate::{
+    mail::world::{Sources, World},
+    redis::tests::persona,
+};
 
 struct Bench {
     world: World,
@@ -19,7 +22,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let world =
-            World::new(&FleetSecret::from_number(8).seed(), Arc::new(persona("debian")), None, Planting::Add);
+            World::new(&FleetSecret::from_number(8).seed(), Arc::new(persona("debian")), Sources::default());
         Self {
             world,
             session: Session::default(),
@@ -79,15 +82,6 @@ fn before_login_every_answer_is_dovecots() {
     bench.say("x FOO");
     bench.say("x FOO");
     assert_eq!(bench.say("x FOO"), "* BYE Too many invalid IMAP commands.|");
-}
-
-#[test]
-fn users_of_a_setting_replace_the_planted_people() {
-    let people = users("admin:admin123, mail:a:b", "corp.example").unwrap();
-    let listed: Vec<_> =
-        people.iter().map(|one| (one.login.as_str(), one.password.as_str(), one.email.as_str())).collect();
-    assert_eq!(listed, [("admin", "admin123", "admin@corp.example"), ("mail", "a:b", "mail@corp.example")]);
-    assert!(users("admin", "x").unwrap_err().contains("login:password"));
 }
 
 #[test]

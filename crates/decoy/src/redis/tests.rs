@@ -48,6 +48,7 @@ impl Bench {
             bind: vec![],
             root: None,
             artifacts: None,
+            mail: crate::mail::Stores::default(),
             shell: None,
             started: chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
             boot: None,

@@ -1,7 +1,7 @@
 //! Mailboxes of one account: messages with ids, flags and times, and what selecting, storing and expunging do.
 //!
-//! Message ids are minutes since a keyed day, counted on when two arrive in one minute: they are the same after a
-//! restart although nothing is stored. Sequence numbers belong to a session; see `session`.
+//! Ids of keyed mail are minutes since a keyed day, counted on when two arrive in one minute: they are the same after a
+//! restart although nothing is stored. Delivered mail has those of `feed`. Sequence numbers belong to a session.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,6 +9,8 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+
+use super::{body::Body, feed::Feed};
 
 /// Bytes that clients may put into one account.
 const BYTES_MAX: usize = 8 << 20;
@@ -22,17 +24,27 @@ const KEYWORDS_MAX: usize = 50;
 pub struct Message {
     /// Unique id.
     pub uid: u32,
-    /// Bytes with CRLF.
-    pub raw: Arc<[u8]>,
+    /// Where its bytes are.
+    pub body: Body,
+    /// How many they are, with CRLF.
+    pub size: usize,
     /// Arrival.
     pub at: DateTime<Utc>,
     /// Flags and keywords; `\Seen` and the like in this spelling.
     pub flags: BTreeSet<String>,
     /// No session has been told of it yet.
     pub recent: bool,
+    /// What a delivered message is known by.
+    pub key: Option<Arc<str>>,
 }
 
 impl Message {
+    /// A message from memory that has no id yet.
+    pub fn of(raw: Arc<[u8]>, at: DateTime<Utc>, flags: BTreeSet<String>) -> Self {
+        let size = raw.len();
+        Self { uid: 0, body: Body::Memory(raw), size, at, flags, recent: true, key: None }
+    }
+
     /// Flags in Dovecot's order; `recent` is the session's view.
     pub fn flag_list(&self, recent: bool) -> String {
         let mut out: Vec<&str> = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"]
@@ -76,12 +88,18 @@ impl Mailbox {
     }
 
     /// Adds a message with at least this id; returns the id.
-    pub fn add(&mut self, raw: Arc<[u8]>, at: DateTime<Utc>, least: u32, flags: BTreeSet<String>) -> u32 {
+    pub fn add(&mut self, message: Message, least: u32) -> u32 {
         let uid = least.max(self.next);
-        self.learn(&flags);
-        self.messages.push(Message { uid, raw, at, flags, recent: true });
-        self.next = uid.saturating_add(1);
+        self.learn(&message.flags);
+        self.insert(Message { uid, ..message });
         uid
+    }
+
+    /// Puts a message at the place of its id.
+    pub fn insert(&mut self, message: Message) {
+        self.next = self.next.max(message.uid.saturating_add(1));
+        let at = self.messages.partition_point(|one| one.uid < message.uid);
+        self.messages.insert(at, message);
     }
 
     /// Remembers keywords; true if one is new.
@@ -133,6 +151,10 @@ pub struct Account {
     pub base: DateTime<Utc>,
     next_validity: u32,
     bytes: usize,
+    /// What is delivered into which mailbox; none where mail is keyed.
+    pub(super) feeds: BTreeMap<String, Feed>,
+    /// Ids are counted one by one.
+    dense: bool,
 }
 
 /// Why an operation is refused, in Dovecot's words without the mailbox name.
@@ -150,9 +172,9 @@ pub enum Refused {
 
 impl Account {
     /// An account with the usual mailboxes; their validity is the time they were made.
-    pub fn new(base: DateTime<Utc>) -> Self {
+    pub fn new(base: DateTime<Utc>, dense: bool) -> Self {
         let made = u32::try_from(base.timestamp()).unwrap_or(1);
-        let mut account = Self { boxes: BTreeMap::new(), base, next_validity: made, bytes: 0 };
+        let mut account = Self { base, next_validity: made, dense, ..Self::default() };
         for (name, special) in [
             ("INBOX", None),
             ("Drafts", Some("\\Drafts")),
@@ -171,8 +193,11 @@ impl Account {
         self.next_validity
     }
 
-    /// The id of a time.
+    /// The least id of a message of this time.
     pub fn uid_at(&self, at: DateTime<Utc>) -> u32 {
+        if self.dense {
+            return 1;
+        }
         u32::try_from((at - self.base).num_minutes().max(1)).unwrap_or(u32::MAX - 1)
     }
 
@@ -237,22 +262,23 @@ impl Account {
     pub fn append(
         &mut self,
         name: &str,
-        raw: &[u8],
-        at: DateTime<Utc>,
+        message: Message,
         now: DateTime<Utc>,
-        flags: BTreeSet<String>,
     ) -> Result<(u32, u32), Refused> {
         let least = self.uid_at(now);
         if self.get(name).is_none() {
             return Err(Refused::Missing);
         }
-        if self.bytes + raw.len() > BYTES_MAX {
+        if self.bytes + message.size > BYTES_MAX {
             return Err(Refused::Quota);
         }
-        self.bytes += raw.len();
+        self.bytes += message.size;
         let mailbox = self.get_mut(name).ok_or(Refused::Missing)?;
-        let uid = mailbox.add(raw.into(), at, least, flags);
-        Ok((mailbox.validity, uid))
+        // A copy is not the delivered message.
+        let uid = mailbox.add(Message { key: None, recent: true, ..message }, least);
+        let (validity, next) = (mailbox.validity, mailbox.next);
+        self.used(name, next);
+        Ok((validity, uid))
     }
 }
 
@@ -268,18 +294,19 @@ mod tests {
     #[test]
     fn ids_ascend_and_mailboxes_keep_rules() {
         let base = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        let mut account = Account::new(base);
-        let (_, first) = account.append("inbox", b"a", base, base, BTreeSet::new()).unwrap();
+        let mut account = Account::new(base, false);
+        let message = |raw: &[u8], flags: BTreeSet<String>| Message::of(raw.into(), base, flags);
+        let (_, first) = account.append("inbox", message(b"a", BTreeSet::new()), base).unwrap();
         let (_, second) =
-            account.append("INBOX", b"b", base, base, BTreeSet::from(["kw".to_owned()])).unwrap();
+            account.append("INBOX", message(b"b", BTreeSet::from(["kw".to_owned()])), base).unwrap();
         assert!(second > first);
         assert_eq!(
             account.get("INBOX").unwrap().flag_names(),
             "\\Answered \\Flagged \\Deleted \\Seen \\Draft kw"
         );
-        assert_eq!(account.append("Nope", b"", base, base, BTreeSet::new()), Err(Refused::Missing));
+        assert_eq!(account.append("Nope", message(b"", BTreeSet::new()), base), Err(Refused::Missing));
         assert_eq!(
-            account.append("Sent", &vec![0; 9 << 20], base, base, BTreeSet::new()),
+            account.append("Sent", message(&vec![0; 9 << 20], BTreeSet::new()), base),
             Err(Refused::Quota)
         );
         assert_eq!(account.create("sent", base), Ok(()));
