@@ -3,18 +3,20 @@
 
 use std::time::Instant;
 
+use anyhow::Context;
 use decnet_realism::{
     Pool,
     lab::{Life, Line},
     persona::parse::{Mode, strict},
 };
 
-fn main() {
-    let mut numbers = std::env::args().skip(1).map(|number| number.parse().expect("a number"));
-    let (deckies, days) = (numbers.next().unwrap_or(200), numbers.next().unwrap_or(14));
+fn main() -> anyhow::Result<()> {
+    let mut numbers = std::env::args().skip(1);
+    let deckies = numbers.next().map_or(Ok(200), |text| text.parse()).context("DECKIES is a number")?;
+    let days = numbers.next().map_or(Ok(14), |text| text.parse()).context("DAYS is a number")?;
     let people = include_bytes!("../../../docs/examples/personas.json");
-    let pool = Pool::new(strict(people, "en", Mode::Read).expect("the example pool").personas);
-    let start = "2026-03-23T00:00:00Z".parse().expect("a time");
+    let pool = Pool::new(strict(people, "en", Mode::Read)?.personas);
+    let start = "2026-03-23T00:00:00Z".parse()?;
     let began = Instant::now();
     let actions = Life::new(&pool, deckies, days, 1, start).count();
     let planned = began.elapsed();
@@ -22,7 +24,7 @@ fn main() {
     let mut life = Life::new(&pool, deckies, days, 1, start);
     let mut bytes = 0;
     while let Some(action) = life.next() {
-        bytes += serde_json::to_vec(&Line::of(&action, life.fleet())).expect("a line").len();
+        bytes += serde_json::to_vec(&Line::of(&action, life.fleet()))?.len();
     }
     let printed = began.elapsed();
     println!(
@@ -31,6 +33,7 @@ fn main() {
         per_second(actions, printed),
         bytes >> 20,
     );
+    Ok(())
 }
 
 fn per_second(count: usize, time: std::time::Duration) -> f64 {

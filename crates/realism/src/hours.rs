@@ -93,27 +93,27 @@ impl Presence {
     }
 
     /// His zone.
-    pub const fn zone(&self) -> Tz {
+    pub const fn zone(self) -> Tz {
         self.zone
     }
 
     /// His hours.
-    pub const fn hours(&self) -> Hours {
+    pub const fn hours(self) -> Hours {
         self.hours
     }
 
     /// How many days of the week he works.
-    pub const fn days_of_work(&self) -> u32 {
+    pub const fn days_of_work(self) -> u32 {
         self.days.count_ones()
     }
 
     /// Whether the instant is inside the window, on whichever day.
-    pub fn is_in(&self, at: DateTime<Utc>) -> bool {
+    pub fn is_in(self, at: DateTime<Utc>) -> bool {
         self.hours.is_always() || self.hours.contains(minute_of(at.with_timezone(&self.zone).time()))
     }
 
     /// Whether he is in, and on what kind of day.
-    pub fn at(&self, at: DateTime<Utc>) -> Attendance {
+    pub fn at(self, at: DateTime<Utc>) -> Attendance {
         let local = at.with_timezone(&self.zone);
         let minute = minute_of(local.time());
         if !self.hours.contains(minute) {
@@ -127,7 +127,7 @@ impl Presence {
     }
 
     /// The window that holds the instant.
-    pub fn window_at(&self, at: DateTime<Utc>) -> Option<Window> {
+    pub fn window_at(self, at: DateTime<Utc>) -> Option<Window> {
         let local = at.with_timezone(&self.zone);
         let minute = minute_of(local.time());
         if !self.hours.contains(minute) {
@@ -138,8 +138,8 @@ impl Presence {
     }
 
     /// The windows that overlap `[from, to)`, in order.
-    pub fn windows(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> impl Iterator<Item = Window> + use<> {
-        let presence = *self;
+    pub fn windows(self, from: DateTime<Utc>, to: DateTime<Utc>) -> impl Iterator<Item = Window> + use<> {
+        let presence = self;
         let first = from.with_timezone(&self.zone).date_naive() - Days::new(1);
         let last = to.with_timezone(&self.zone).date_naive();
         first
@@ -151,7 +151,7 @@ impl Presence {
 
     /// The window that starts on a local day. In the hour that a clock repeats it is the shorter reading, so that all of it
     /// is inside whichever way it is read.
-    fn window_of(&self, day: NaiveDate) -> Option<Window> {
+    fn window_of(self, day: NaiveDate) -> Option<Window> {
         let Hours { start, end } = self.hours;
         let next = if start < end { day } else { day.checked_add_days(Days::new(1))? };
         let start = self.instant(day.and_time(time_of(start)), true)?;
@@ -159,7 +159,7 @@ impl Presence {
         (start < end).then(|| Window { start, end, work: self.works(day) })
     }
 
-    fn instant(&self, local: NaiveDateTime, late: bool) -> Option<DateTime<Utc>> {
+    fn instant(self, local: NaiveDateTime, late: bool) -> Option<DateTime<Utc>> {
         // A skipped time does not exist: what follows the gap is its instant. Zones have skipped up to a whole day.
         (0..=24 * 60).find_map(|skipped| {
             let found = self.zone.from_local_datetime(&(local + TimeDelta::minutes(skipped)));
@@ -168,12 +168,12 @@ impl Presence {
         })
     }
 
-    fn start_day(&self, day: NaiveDate, minute: u16) -> NaiveDate {
+    fn start_day(self, day: NaiveDate, minute: u16) -> NaiveDate {
         let wraps = self.hours.start > self.hours.end;
         if wraps && minute < self.hours.end { day - Days::new(1) } else { day }
     }
 
-    fn works(&self, day: NaiveDate) -> bool {
+    fn works(self, day: NaiveDate) -> bool {
         self.days & bit(day.weekday()) != 0
     }
 }

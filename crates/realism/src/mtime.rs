@@ -37,7 +37,7 @@ const KEEP_OFF: f64 = 0.2;
 /// A time before `at` and after `after`, inside the hours of `presence`. At `at` its owner must be in: then there always is
 /// one, unless `after` is `at` or later (`None`). The floor gives way before the hours do, and the cap never gives way.
 pub fn sample(
-    presence: &Presence,
+    presence: Presence,
     at: DateTime<Utc>,
     after: Option<DateTime<Utc>>,
     span: Span,
@@ -69,7 +69,7 @@ pub fn sample(
 
 /// A time within seconds before `at`, in the same window and after `after`.
 pub fn just_before(
-    presence: Option<&Presence>,
+    presence: Option<Presence>,
     at: DateTime<Utc>,
     after: Option<DateTime<Utc>>,
     seconds: i64,
@@ -86,7 +86,7 @@ pub fn just_before(
 }
 
 /// A time in a window on the candidate's day or the day before, days of work first.
-fn snap(presence: &Presence, candidate: DateTime<Utc>, rng: &mut Draw) -> Option<DateTime<Utc>> {
+fn snap(presence: Presence, candidate: DateTime<Utc>, rng: &mut Draw) -> Option<DateTime<Utc>> {
     let windows: Vec<Window> = presence
         .windows(candidate - TimeDelta::hours(80), candidate)
         .filter(|window| window.work || rng.random_bool(KEEP_OFF / 4.0))
@@ -96,7 +96,7 @@ fn snap(presence: &Presence, candidate: DateTime<Utc>, rng: &mut Draw) -> Option
 }
 
 fn anywhere(
-    presence: &Presence,
+    presence: Presence,
     after: DateTime<Utc>,
     until: DateTime<Utc>,
     rng: &mut Draw,
@@ -131,7 +131,7 @@ fn natural(
     rng: &mut Draw,
 ) -> Option<DateTime<Utc>> {
     let mut time = time;
-    if time.timestamp_subsec_nanos() % 1000 == 0 {
+    if time.timestamp_subsec_nanos().is_multiple_of(1000) {
         let push = TimeDelta::nanoseconds(rng.random_range(1..1000));
         time = if time + push < before { time + push } else { time - push };
     }
@@ -182,7 +182,7 @@ mod tests {
         let mut seconds: HashMap<i64, u32> = HashMap::new();
         let mut ages: Vec<i64> = (0..20_000)
             .map(|number| {
-                let found = sample(&presence, now, None, Span::CREATE, &mut rng(number)).unwrap();
+                let found = sample(presence, now, None, Span::CREATE, &mut rng(number)).unwrap();
                 *seconds.entry(found.timestamp()).or_default() += 1;
                 (now - found).num_seconds()
             })
@@ -201,10 +201,10 @@ mod tests {
         let now = at("2026-03-24T21:00:05Z");
         for number in 0..500 {
             let previous = now - TimeDelta::nanoseconds(10 + 5_000_000 * i64::try_from(number).unwrap());
-            let found = sample(&presence, now, Some(previous), Span::EDIT, &mut rng(number)).unwrap();
+            let found = sample(presence, now, Some(previous), Span::EDIT, &mut rng(number)).unwrap();
             assert!(previous < found && found < now && presence.is_in(found), "{previous} {found}");
         }
-        assert_eq!(sample(&presence, now, Some(now), Span::EDIT, &mut rng(0)), None);
+        assert_eq!(sample(presence, now, Some(now), Span::EDIT, &mut rng(0)), None);
     }
 
     proptest! {
@@ -222,14 +222,14 @@ mod tests {
             let now = at("2026-01-10T00:00:00.5Z") + TimeDelta::seconds(i64::from(when));
             prop_assume!(presence.window_at(now).is_some());
             for span in [Span::CREATE, Span::EDIT] {
-                let found = sample(&presence, now, None, span, &mut rng(seed));
-                prop_assert_eq!(found, sample(&presence, now, None, span, &mut rng(seed)));
+                let found = sample(presence, now, None, span, &mut rng(seed));
+                prop_assert_eq!(found, sample(presence, now, None, span, &mut rng(seed)));
                 let found = found.unwrap();
                 prop_assert!(presence.is_in(found));
                 prop_assert!(found < now && (now - found).num_seconds() < span.cap);
-                prop_assert!(found.timestamp_subsec_nanos() % 1000 != 0);
+                prop_assert!(!found.timestamp_subsec_nanos().is_multiple_of(1000));
             }
-            let found = just_before(Some(&presence), now, None, 20, &mut rng(seed)).unwrap();
+            let found = just_before(Some(presence), now, None, 20, &mut rng(seed)).unwrap();
             prop_assert!(presence.is_in(found) && found < now && (now - found).num_seconds() < 20);
         }
     }

@@ -1,5 +1,7 @@
 //! Pools of people: what is refused, in which words and where; what is forgiven; which login everybody gets.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
+
 use decnet_realism::{
     Pool,
     persona::{

@@ -55,7 +55,7 @@ impl<'f> Day<'f> {
     pub fn of(seed: &Seed, fleet: &'f Fleet, date: NaiveDate) -> Self {
         let start = date.and_time(NaiveTime::MIN).and_utc();
         let shapes: Vec<Shape> =
-            fleet.people().iter().map(|person| Shape::of(&person.presence, start)).collect();
+            fleet.people().iter().map(|person| Shape::of(person.presence, start)).collect();
         let everyone: Vec<usize> = (0..shapes.len()).collect();
         let node = seed.child("day");
         let paces: Vec<f64> = fleet

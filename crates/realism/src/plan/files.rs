@@ -54,7 +54,7 @@ fn resident<'a>(scene: &Scene<'a>, person: &Person) -> Option<&'a Resident> {
 fn create(scene: &mut Scene<'_>, class: Class, person: &Person, resident: &Resident) -> Option<Planned> {
     let shelf = scene.shelf;
     let at = scene.arrival.at;
-    let time = mtime::sample(&person.presence, at, shelf.since, Span::CREATE, &mut scene.rng)?;
+    let time = mtime::sample(person.presence, at, shelf.since, Span::CREATE, &mut scene.rng)?;
     let pen = pen(scene, person, resident, time);
     let path =
         content::path(class, &pen, &|path| shelf.files.contains_key(path), &mut scene.rng).ok().flatten()?;
@@ -111,7 +111,7 @@ fn edit_of(scene: &mut Scene<'_>, person: &Person, resident: &Resident) -> Optio
         let (path, file) = candidates.swap_remove(scene.rng.random_range(0..candidates.len()));
         let Ok(previous) = std::str::from_utf8(&file.body) else { continue };
         let after = Some(file.mtime);
-        let Some(time) = mtime::sample(&person.presence, at, after, Span::EDIT, &mut scene.rng) else {
+        let Some(time) = mtime::sample(person.presence, at, after, Span::EDIT, &mut scene.rng) else {
             continue;
         };
         let pen = pen(scene, person, resident, time);

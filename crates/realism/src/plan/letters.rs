@@ -36,7 +36,7 @@ pub(super) fn decide(scene: &mut Scene<'_>) -> Found {
     };
     let after = parent.map(|parent| parent.at).max(scene.shelf.since);
     let at = scene.arrival.at;
-    let time = mtime::just_before(Some(&from.presence), at, after, DELIVERY, &mut scene.rng)
+    let time = mtime::just_before(Some(from.presence), at, after, DELIVERY, &mut scene.rng)
         .filter(|time| from.presence.is_in(*time))
         .ok_or(Unavailable::NobodyIn)?;
     let letter = compose::Letter {

@@ -149,7 +149,8 @@ fn rotate(scene: &Scene<'_>, path: &str) -> Option<Vec<Planned>> {
     }
     for (from, to) in moves {
         let file = scene.shelf.files.get(&from)?;
-        let body = match (to.ends_with(".gz"), from.ends_with(".gz")) {
+        let compressed = |path: &str| path.rsplit_once('.').is_some_and(|(_, end)| end == "gz");
+        let body = match (compressed(&to), compressed(&from)) {
             (true, false) => Some(logs::gzip(&file.body, file.mtime)),
             (true, true) => Some(file.body.clone()),
             _ => None,

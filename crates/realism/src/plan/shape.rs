@@ -41,7 +41,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// The shape of the day that begins at `start`.
-    pub(super) fn of(presence: &Presence, start: DateTime<Utc>) -> Self {
+    pub(super) fn of(presence: Presence, start: DateTime<Utc>) -> Self {
         let parts: &'static [f64] = if presence.hours().is_always() { &ROUND_THE_CLOCK } else { &SHIFT };
         let end = start + TimeDelta::days(1);
         let pieces: Vec<Piece> = presence

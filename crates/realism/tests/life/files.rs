@@ -60,7 +60,7 @@ pub(crate) fn check(run: &Run, report: &mut Report) {
                     continue;
                 };
                 report.check(rotated(to) && file.class == class, "logs: where a rotation goes", whole);
-                if to.ends_with(".gz") {
+                if compressed(to) {
                     let gz = body(line).unwrap_or_default();
                     gzip(&gz, &file, path, line, report);
                     file.content = gz;
@@ -91,9 +91,12 @@ pub(crate) fn check(run: &Run, report: &mut Report) {
     );
 }
 
+fn compressed(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, end)| end == "gz")
+}
+
 fn rotated(path: &str) -> bool {
-    path.ends_with(".gz")
-        || path.rsplit_once('.').is_some_and(|(_, end)| end.bytes().all(|b| b.is_ascii_digit()))
+    compressed(path) || path.rsplit_once('.').is_some_and(|(_, end)| end.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Where a file of its class may lie, and what it may be called.
@@ -121,7 +124,7 @@ fn place<'l>(
             report.check(known, "logs: a path of cron's", || path.to_owned());
         }
         "log_daemon" => {
-            report.check(path.starts_with("/var/log/"), "logs: a path of a daemon's", || path.to_owned())
+            report.check(path.starts_with("/var/log/"), "logs: a path of a daemon's", || path.to_owned());
         }
         "cache_tmp" => {
             let tail = path.strip_prefix("/tmp/.cache-").unwrap_or_default();
@@ -219,7 +222,7 @@ fn stamp(line: &str, mtime: DateTime<Utc>) -> Option<DateTime<Utc>> {
 
 fn gzip(gz: &[u8], file: &File, path: &str, line: &Value, report: &mut Report) {
     let whole = || line.to_string();
-    if path.ends_with(".gz") {
+    if compressed(path) {
         report.check(gz == file.content, "logs: a compressed log that changes", whole);
         return;
     }

@@ -1,6 +1,13 @@
 //! Every sentence of `design/life-events.md` that can be checked, against the lines of whole fleets: read as an outsider would,
 //! with rules of its own for hours, logs, mail and files.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking; its numbers are counts and seconds"
+)]
+
 mod content;
 mod files;
 mod mail;
@@ -8,7 +15,10 @@ mod pools;
 mod shares;
 mod times;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::Write,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use decnet_realism::{
@@ -45,7 +55,7 @@ impl Report {
     fn text(&self) -> String {
         let mut text = String::new();
         for (rule, (count, shown)) in &self.found {
-            text.push_str(&format!("\n{count} x {rule}\n    {}", shown.join("\n    ")));
+            let _ = write!(text, "\n{count} x {rule}\n    {}", shown.join("\n    "));
         }
         text
     }
@@ -136,11 +146,7 @@ fn small_and_odd_fleets() {
         let mut report = run.checked();
         shares::check_pace(&run, &mut report);
         if !report.found.is_empty() {
-            faults.push_str(&format!(
-                "\n== {deckies} machines, {} people{}",
-                run.pool.0.len(),
-                report.text()
-            ));
+            let _ = write!(faults, "\n== {deckies} machines, {} people{}", run.pool.0.len(), report.text());
         }
     }
     assert!(faults.is_empty(), "{faults}");

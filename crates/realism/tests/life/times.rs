@@ -86,7 +86,7 @@ pub(crate) fn check(run: &Run, report: &mut Report) {
         let mtime = instant(line, "mtime");
         let nanos = mtime.timestamp_subsec_nanos();
         let owner = if kind == "email" { "mail: mtime" } else { "plan: mtime" };
-        report.check(nanos % 1000 != 0, owner, || format!("no true nanoseconds: {whole}"));
+        report.check(!nanos.is_multiple_of(1000), owner, || format!("no true nanoseconds: {whole}"));
         report.check(mtime <= at && at - mtime <= TimeDelta::days(14), owner, || {
             format!("not in its 14 days: {whole}")
         });
