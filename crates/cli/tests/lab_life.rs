@@ -1,5 +1,7 @@
 //! `decnet lab life` as people call it: what it refuses and how, and what its output does not depend on.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
+
 use std::{
     fs,
     io::Read,
