@@ -1,277 +1,306 @@
-//! The loop: look at what runs, decide, let the agent act, record it with its event in one transaction.
+//! The loop: whoever is due takes a turn, a few at once and never two on one decky. Looking at the world, topping up texts and
+//! pruning go on beside it, so that a slow agent or model stops nobody else.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use decnet_bus::{
-    Token, Topic,
-    payload::{
-        FileToPut, OrchestratorAction, ProbeReply, ProbeRequest, PutFilesReply, PutFilesRequest,
-        ReadFileReply, ReadFileRequest,
-    },
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use decnet_core::{FleetSecret, Seed};
+use decnet_kit::{
+    Ctx,
+    personas::{PoolFile, pool_path},
 };
-use decnet_core::{DeckyId, FleetSecret, Seed};
-use decnet_db::{Db, FleetDecky, NewOrchestratorEvent, NewSyntheticFile};
-use decnet_fleet::{DeckyConfig, catalogue::Proto};
-use decnet_kit::Ctx;
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use decnet_realism::plan::{Arrival, Fleet};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
 
-use crate::decide::{Action, Machine, Person, decide};
+use crate::{
+    Options,
+    agent::Agent,
+    calendar::Calendar,
+    desk::Desk,
+    disk, prune,
+    texts::Texts,
+    turn::{self, Turn},
+    world::{Watcher, World},
+};
 
-/// How long the agent may take for one verb (it bounds itself to 8 s).
-const VERB_BOUND: Duration = Duration::from_secs(10);
-/// Passes between two prunings, and rows kept for each destination.
-const PRUNE_EVERY: u32 = 100;
-const KEPT: u64 = 10_000;
+/// Actions at once.
+const AT_ONCE: usize = 8;
+/// Arrivals that wait for one decky to be free.
+const WAITING: usize = 16;
+/// Arrivals of one decky that wait for somebody to go, and for how long at most.
+const POSTPONED: usize = 48;
+const PATIENCE: TimeDelta = TimeDelta::hours(12);
+/// The longest sleep: the clock may be set while nobody looks.
+const NAP: Duration = Duration::from_millis(500);
+/// What those at work get to end when the worker stops. What they had begun is found out at the next start.
+const LAST: Duration = Duration::from_secs(4);
 
 /// The orchestrator's life.
-pub async fn orchestrate(ctx: Ctx) -> Result<()> {
+pub async fn orchestrate(ctx: Ctx, options: Options) -> Result<()> {
     let settings = ctx.settings();
     let secret = FleetSecret::load_or_create(&settings.secret_file)?;
-    let mut life =
-        Life { ctx: ctx.clone(), node: secret.seed().child("orchestrator"), people: BTreeMap::new() };
-    let mut wakeups = ctx.wakeups(settings.orchestrate_interval.duration());
-    let mut passes = 0u32;
+    let node = options.seed.clone().unwrap_or_else(|| secret.seed().child("life"));
+    let pool = PoolFile::new(pool_path(settings.realism_personas.as_deref()));
+    let watcher = Watcher::new(Agent::new(ctx.bus()), secret, node.clone(), pool);
+    let desk = Desk::new(ctx.clone(), node.clone());
+    let texts = Arc::new(Texts::default());
+    let (tell, world) = watch::channel(Arc::new(World::default()));
+    ctx.spawn("watch", watch(ctx.clone(), watcher, tell));
+    ctx.spawn("prune", prune::run(ctx.clone()));
+    Scheduler::new(desk, texts, &node).run(world).await
+}
+
+/// Looks at the world on events of deckies and on a timer.
+async fn watch(ctx: Ctx, mut watcher: Watcher, tell: watch::Sender<Arc<World>>) -> Result<()> {
+    let interval = ctx.settings().orchestrate_interval.duration();
+    let mut wakeups = ctx.wakeups(interval).on_wakes_of(ctx.bus(), ctx.worker()).await;
     while wakeups.next().await.is_some() {
-        if let Err(error) = life.pass().await {
-            tracing::warn!(error = format!("{error:#}"), "this pass did nothing; the next one tries again");
-        }
-        passes += 1;
-        if passes.is_multiple_of(PRUNE_EVERY)
-            && let Ok(db) = ctx.db().await
-            && let Err(error) = db.orchestrator().prune(KEPT).await
-        {
-            tracing::warn!(%error, "old actions were not pruned");
+        let seen = async { anyhow::Ok(watcher.look(&ctx.db().await?).await?) };
+        match seen.await {
+            Ok(world) => drop(tell.send(Arc::new(world))),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "the deckies could not be looked at; the next pass tries again"
+            ),
         }
         ctx.progress();
     }
     Ok(())
 }
 
-struct Life {
-    ctx: Ctx,
-    node: Seed,
-    /// Who has an account where, by the plan that the decky runs: another plan, other accounts.
-    people: BTreeMap<DeckyId, (Option<String>, Vec<Person>)>,
+/// What is done on one decky.
+enum Job {
+    /// Its disk is brought in order.
+    Disk,
+    /// Somebody's turn, with the time at which it was first due.
+    Turn(Box<Arrival>, DateTime<Utc>),
 }
 
-impl Life {
-    async fn pass(&mut self) -> Result<()> {
-        let db = self.ctx.db().await.context("database")?;
-        let machines = self.machines(&db).await?;
-        let Some(action) = decide(&machines, &self.node, self.ctx.now()) else {
-            tracing::debug!("no decky runs");
-            return Ok(());
-        };
-        match action {
-            Action::Traffic { from, to, to_ip, service, port } => {
-                let request = ProbeRequest { from: from.name.clone(), to_ip, to_port: port, protocol: None };
-                let reply: Result<ProbeReply, _> = self
-                    .ctx
-                    .bus()
-                    .request(&Topic::AskProbe { host: from.host.clone() }, &request, VERB_BOUND)
-                    .await;
-                let details = match &reply {
-                    Ok(reply) => json!({ "port": port, "banner": reply.banner, "src_port": reply.src_port }),
-                    Err(error) => json!({ "port": port, "error": error.to_string() }),
-                };
-                let action = format!("connect:{port}");
-                self.record(&db, "traffic", &service, action, Some(&from), &to, reply.is_ok(), details).await
-            }
-            Action::File { decky, author, class, path, mode, mtime, body } => {
-                if self.exists(&decky, &path).await? {
-                    tracing::debug!(path, "there is such a file already");
-                    return Ok(());
-                }
-                let (uid, gid) = author.as_ref().map_or((0, 0), |a| (a.uid, a.gid));
-                let file = FileToPut {
-                    path: path.clone(),
-                    mode,
-                    uid,
-                    gid,
-                    mtime,
-                    content_b64: STANDARD.encode(&body),
-                    expect: None,
-                };
-                let request = PutFilesRequest { decky: decky.name.clone(), files: vec![file] };
-                let reply: Result<PutFilesReply, _> = self
-                    .ctx
-                    .bus()
-                    .request(&Topic::AskPutFiles { host: decky.host.clone() }, &request, VERB_BOUND)
-                    .await;
-                let hash = hex::encode(Sha256::digest(&body));
-                if reply.is_ok() {
-                    let file = NewSyntheticFile {
-                        decky_uuid: decky.to_string(),
-                        path: path.clone(),
-                        persona: author.map_or_else(String::new, |a| a.name),
-                        content_class: class.as_str().to_owned(),
-                        content_hash: hash.clone(),
-                        last_body: String::from_utf8(body).unwrap_or_default(),
-                    };
-                    db.synthetic_files().upsert(&file).await?;
-                }
-                let details = json!({
-                    "path": path, "content_class": class, "mtime": mtime, "sha256": hash,
-                    "error": reply.as_ref().err().map(ToString::to_string),
-                });
-                let action = "file:create".to_owned();
-                self.record(&db, "file", "fs", action, None, &decky, reply.is_ok(), details).await
-            }
+enum Ended {
+    Disk(bool),
+    Turn(Box<Arrival>, DateTime<Utc>, Arc<Fleet>, Turn),
+    /// It failed, in words that are in the log.
+    Failed,
+}
+
+struct Scheduler {
+    desk: Arc<Desk>,
+    texts: Arc<Texts>,
+    world: Arc<World>,
+    calendar: Calendar,
+    /// Deckies whose disk is in order, and which one.
+    settled: HashMap<String, String>,
+    busy: BTreeSet<String>,
+    /// What waits for its decky, oldest first.
+    waiting: BTreeMap<String, VecDeque<Job>>,
+    /// Arrivals that somebody was in the way of: when they are tried again, and when they were due.
+    postponed: Vec<(DateTime<Utc>, DateTime<Utc>, String, Arrival)>,
+    jobs: JoinSet<(String, Ended)>,
+}
+
+impl Scheduler {
+    fn new(desk: Arc<Desk>, texts: Arc<Texts>, node: &Seed) -> Self {
+        let calendar = Calendar::new(node.clone(), desk.ctx.now());
+        Self {
+            desk,
+            texts,
+            world: Arc::default(),
+            calendar,
+            settled: HashMap::new(),
+            busy: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            postponed: Vec::new(),
+            jobs: JoinSet::new(),
         }
     }
 
-    /// What runs, with who has an account on it.
-    async fn machines(&mut self, db: &Db) -> Result<Vec<Machine>> {
-        let mut machines = Vec::new();
-        let windows: BTreeSet<String> = db
-            .fleet()
-            .list_running()
-            .await?
-            .iter()
-            .filter(|row| is_windows(row))
-            .map(FleetDecky::id)
-            .collect();
-        for decky in db.fleet().list_running_deckies().await? {
-            let is_windows = windows.contains(&decky.uuid);
-            let (Ok(id), Some(Ok(ip))) = (decky.uuid.parse::<DeckyId>(), decky.ip.map(|ip| ip.parse()))
-            else {
-                continue;
-            };
-            let services = decky
-                .services
-                .iter()
-                .filter_map(|slug| {
-                    let ports = decnet_fleet::catalogue::service(slug)?.ports;
-                    let port = ports.iter().map(|info| info.port).find(|port| port.proto == Proto::Tcp)?;
-                    Some((slug.clone(), port.number))
-                })
-                .collect();
-            let people = if is_windows { Vec::new() } else { self.people_on(&id, decky.compose_hash).await };
-            machines.push(Machine { id, ip, services, people, is_windows });
-        }
-        Ok(machines)
-    }
-
-    async fn people_on(&mut self, id: &DeckyId, plan: Option<String>) -> Vec<Person> {
-        if let Some((_, people)) = self.people.get(id).filter(|(known, _)| *known == plan) {
-            return people.clone();
-        }
-        match self.read(id, "/etc/passwd").await {
-            Ok(Some(passwd)) => {
-                let people = people(&String::from_utf8_lossy(&passwd));
-                self.people.insert(id.clone(), (plan, people.clone()));
-                people
-            }
-            Ok(None) => Vec::new(),
-            Err(error) => {
-                tracing::debug!(decky = %id, error = format!("{error:#}"), "accounts unknown for now");
-                Vec::new()
+    async fn run(mut self, mut world: watch::Receiver<Arc<World>>) -> Result<()> {
+        let ctx = self.desk.ctx.clone();
+        let mut watching = true;
+        while !ctx.is_stopping() {
+            self.begin();
+            let wake = Instant::now() + self.until_next(ctx.now());
+            tokio::select! {
+                biased;
+                () = ctx.stopping() => break,
+                changed = world.changed(), if watching => match changed {
+                    Ok(()) => {
+                        let seen = Arc::clone(&world.borrow_and_update());
+                        self.see(seen);
+                    }
+                    // The watcher ends when the worker does.
+                    Err(_) => watching = false,
+                },
+                Some(ended) = self.jobs.join_next() => if let Ok((decky, ended)) = ended {
+                    self.end(&decky, ended);
+                },
+                () = sleep_until(wake) => {}
             }
         }
-    }
-
-    async fn exists(&self, id: &DeckyId, path: &str) -> Result<bool> {
-        Ok(self.read(id, path).await?.is_some())
-    }
-
-    async fn read(&self, id: &DeckyId, path: &str) -> Result<Option<Vec<u8>>> {
-        let request = ReadFileRequest { decky: id.name.clone(), path: path.to_owned(), max: 64 * 1024 };
-        let reply: ReadFileReply = self
-            .ctx
-            .bus()
-            .request(&Topic::AskReadFile { host: id.host.clone() }, &request, VERB_BOUND)
-            .await?;
-        reply.content_b64.map(|text| STANDARD.decode(text).context("the agent's answer")).transpose()
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
-    async fn record(
-        &self,
-        db: &Db,
-        kind: &str,
-        protocol: &str,
-        action: String,
-        src: Option<&DeckyId>,
-        dst: &DeckyId,
-        success: bool,
-        details: Value,
-    ) -> Result<()> {
-        let now = self.ctx.now();
-        let decky = Token::parse(&dst.to_string())?;
-        let topic = match kind {
-            "traffic" => Topic::OrchestratorTraffic { host: dst.host.clone(), decky },
-            _ => Topic::OrchestratorFile { host: dst.host.clone(), decky },
-        };
-        let payload = OrchestratorAction {
-            kind: kind.to_owned(),
-            protocol: protocol.to_owned(),
-            action: action.clone(),
-            src_decky_uuid: src.map(ToString::to_string),
-            dst_decky_uuid: dst.to_string(),
-            success,
-            payload: details.as_object().cloned().unwrap_or_else(Map::new),
-            ts: now,
-        };
-        // Row and event share their id.
-        let event = self.ctx.event(&topic, &payload)?;
-        let row = NewOrchestratorEvent {
-            uuid: event.id,
-            ts: now,
-            kind: kind.to_owned(),
-            protocol: protocol.to_owned(),
-            action,
-            src_decky_uuid: payload.src_decky_uuid,
-            dst_decky_uuid: payload.dst_decky_uuid,
-            success,
-            payload: details,
-        };
-        db.orchestrator().record(&row, &[event]).await?;
-        self.ctx.outbox().nudge();
+        let _ = timeout(LAST, async { while self.jobs.join_next().await.is_some() {} }).await;
         Ok(())
     }
-}
 
-/// Whether a decky shows itself as Windows, by its record.
-fn is_windows(row: &FleetDecky) -> bool {
-    let config = row.decky_config.clone().and_then(|json| serde_json::from_value::<DeckyConfig>(json).ok());
-    config.is_some_and(|config| config.is_windows())
-}
-
-/// People of an `/etc/passwd` (passwd(5)): ordinary accounts with a home below `/home`.
-fn people(passwd: &str) -> Vec<Person> {
-    let person = |line: &str| {
-        let mut parts = line.split(':');
-        let login = parts.next()?.to_owned();
-        let mut parts = parts.skip(1);
-        let (uid, gid) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let name = parts.next()?.split(',').next()?.to_owned();
-        let home = parts.next()?.to_owned();
-        ((1000..65_534).contains(&uid) && home.starts_with("/home/")).then_some(Person {
-            login,
-            name,
-            uid,
-            gid,
-            home,
-        })
-    };
-    passwd.lines().filter_map(person).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_people_with_a_home_are_people() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000:Ada Park,,,:/home/ada:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\nbroken\n";
-        let people = people(passwd);
-        assert_eq!(people.len(), 1);
-        assert_eq!((people[0].name.as_str(), people[0].uid), ("Ada Park", 1000));
+    fn until_next(&mut self, now: DateTime<Utc>) -> Duration {
+        let next = self.calendar.next(now).into_iter().chain(self.postponed.iter().map(|(at, ..)| *at)).min();
+        let rest = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(if next.is_some() {
+            Duration::ZERO
+        } else {
+            NAP
+        });
+        rest.min(NAP)
     }
+
+    /// The world is another one.
+    fn see(&mut self, world: Arc<World>) {
+        if !Arc::ptr_eq(self.calendar.fleet(), &world.fleet) {
+            // Arrivals name places of the fleet that they are of.
+            let old = Arc::clone(self.calendar.fleet());
+            let moved = |arrival: &mut Arrival| translate(arrival, &old, &world.fleet);
+            self.postponed.retain_mut(|(_, _, _, arrival)| moved(arrival));
+            for jobs in self.waiting.values_mut() {
+                jobs.retain_mut(|job| match job {
+                    Job::Disk => true,
+                    Job::Turn(arrival, _) => moved(arrival),
+                });
+            }
+            self.calendar.change(Arc::clone(&world.fleet));
+        }
+        self.world = world;
+        let world = Arc::clone(&self.world);
+        self.settled.retain(|decky, _| world.sites.contains_key(decky));
+        self.desk.keep_only(|decky| world.sites.contains_key(decky));
+        for site in world.sites.values() {
+            if site.incarnation.is_some() && self.settled.get(&site.id) != site.incarnation.as_ref() {
+                self.settled.remove(&site.id);
+                let jobs = self.waiting.entry(site.id.clone()).or_default();
+                if !jobs.iter().any(|job| matches!(job, Job::Disk)) && !self.busy.contains(&site.id) {
+                    jobs.push_front(Job::Disk);
+                }
+            }
+        }
+    }
+
+    /// Begins what is due, as far as there is room.
+    fn begin(&mut self) {
+        let now = self.desk.ctx.now();
+        while let Some(arrival) = self.calendar.due(now) {
+            let due = arrival.at;
+            self.queue(arrival, due);
+        }
+        let (ready, later): (Vec<_>, Vec<_>) = self.postponed.drain(..).partition(|(at, ..)| *at <= now);
+        self.postponed = later;
+        for (_, due, _, arrival) in ready {
+            self.queue(arrival, due);
+        }
+        while self.jobs.len() < AT_ONCE {
+            let free =
+                |(decky, jobs): &(&String, &VecDeque<Job>)| !jobs.is_empty() && !self.busy.contains(*decky);
+            let Some(decky) = self.waiting.iter().find(free).map(|(decky, _)| decky.clone()) else { break };
+            let job = self.waiting.get_mut(&decky).and_then(VecDeque::pop_front);
+            self.waiting.retain(|_, jobs| !jobs.is_empty());
+            if let Some(job) = job {
+                self.start(decky, job);
+            }
+        }
+        let depth = self.waiting.values().map(VecDeque::len).sum::<usize>();
+        self.desk.ctx.progress_handle().queue_depth(depth as u64);
+    }
+
+    fn queue(&mut self, arrival: Arrival, due: DateTime<Utc>) {
+        let Some(place) = self.world.fleet.places().get(arrival.place) else { return };
+        let jobs = self.waiting.entry(place.machine.id.clone()).or_default();
+        // One that could not be begun for so long would come in a volley with all the others.
+        if jobs.len() < WAITING {
+            jobs.push_back(Job::Turn(Box::new(arrival), due));
+        }
+    }
+
+    fn start(&mut self, decky: String, job: Job) {
+        let Some(site) = self.world.sites.get(&decky).cloned() else { return };
+        let settled = self.settled.get(&decky).is_some_and(|disk| Some(disk) == site.incarnation.as_ref());
+        let (desk, world, texts) = (Arc::clone(&self.desk), Arc::clone(&self.world), Arc::clone(&self.texts));
+        self.busy.insert(decky.clone());
+        self.jobs.spawn(async move {
+            let done = async {
+                let db = desk.ctx.db().await?;
+                anyhow::Ok(match job {
+                    Job::Disk => Ended::Disk(disk::settle(&desk, &db, &world, &site).await?),
+                    Job::Turn(arrival, due) => {
+                        let turn = turn::take(&desk, &db, &world, &site, &arrival, &texts, settled).await?;
+                        Ended::Turn(arrival, due, Arc::clone(&world.fleet), turn)
+                    }
+                })
+            };
+            let ended = done.await.unwrap_or_else(|error| {
+                tracing::warn!(%decky, error = format!("{error:#}"), "a turn failed; the next one tries again");
+                Ended::Failed
+            });
+            (decky, ended)
+        });
+    }
+
+    fn end(&mut self, decky: &str, ended: Ended) {
+        self.busy.remove(decky);
+        self.desk.ctx.progress();
+        match ended {
+            Ended::Disk(true) => {
+                let disk = self.world.sites.get(decky).and_then(|site| site.incarnation.clone());
+                if let Some(disk) = disk {
+                    self.settled.insert(decky.to_owned(), disk);
+                }
+            }
+            // The next look at the world tries again.
+            Ended::Disk(false) => {}
+            Ended::Failed | Ended::Turn(.., Turn::Unsettled) => {
+                self.settled.remove(decky);
+            }
+            Ended::Turn(mut arrival, due, fleet, Turn::Postponed) => {
+                let known = self.calendar.fleet();
+                if Arc::ptr_eq(&fleet, known) || translate(&mut arrival, &fleet, known) {
+                    self.postpone(decky, *arrival, due);
+                }
+            }
+            Ended::Turn(arrival, .., turn) => {
+                tracing::debug!(decky, strand = ?arrival.strand, ?turn, "a turn");
+            }
+        }
+    }
+
+    /// Seven to twenty-three minutes later, by the arrival's own dice.
+    fn postpone(&mut self, decky: &str, mut arrival: Arrival, due: DateTime<Utc>) {
+        let of_decky = self.postponed.iter().filter(|(_, _, other, _)| other == decky).count();
+        let wait = 7 * 60 + i64::from(arrival.seed[0]) * 4 - i64::from(arrival.seed[1] % 60);
+        arrival.at = self.desk.ctx.now() + TimeDelta::seconds(wait);
+        arrival.seed.rotate_left(1);
+        if of_decky < POSTPONED && arrival.at - due < PATIENCE {
+            self.postponed.push((arrival.at, due, decky.to_owned(), arrival));
+        }
+    }
+}
+
+/// Makes an arrival of one fleet into one of another; false if its machine or person is not there any more.
+fn translate(arrival: &mut Arrival, from: &Fleet, to: &Fleet) -> bool {
+    let place = from.places().get(arrival.place).and_then(|place| to.place_of(&place.machine.id));
+    let person = arrival.person.map(|person| {
+        let who = &from.people().get(person)?.persona;
+        to.people()
+            .iter()
+            .position(|other| other.persona.email == who.email && other.persona.name == who.name)
+    });
+    match (place, person) {
+        (Some(place), None) => arrival.place = place,
+        (Some(place), Some(Some(person))) => (arrival.place, arrival.person) = (place, Some(person)),
+        _ => return false,
+    }
+    true
 }
