@@ -6,6 +6,8 @@ mod container;
 mod framework;
 mod http;
 mod imap;
+mod mail;
+mod pop3;
 mod redis;
 mod scene;
 mod shell;

@@ -168,8 +168,13 @@ const LOGIN_SHELL: &[Setting] = &[
 const MAILBOX: &[Setting] = &[
     text("banner", "Banner", "Greeting of the server"),
     text("users", "Users", "login:password pairs separated by commas, instead of the planted people"),
-    text("email_seed", "Mail spool", "Folder with .eml files to serve"),
-    int("email_seed_rescan", "Rescan", 1, 3600, "Seconds between looks into the spool").or("5"),
+    text(
+        "email_seed",
+        "Mail folder",
+        "Folder in the decky with .eml files to serve instead of what is delivered to its mailboxes",
+    ),
+    int("email_seed_rescan", "Rescan", 1, 3600, "Seconds between looks into folders that seem unchanged")
+        .or("5"),
 ];
 
 /// The table of spec section 11.
@@ -198,7 +203,7 @@ pub(super) const SERVICES: &[Service] = &[
         &[flag("nla", "Network level authentication", "Ask for credentials first").or("true")],
     ),
     built("imap", "IMAP", "Mailbox server", &[tcp(143), tcp(993).later()], MAILBOX),
-    later("pop3", "POP3", "Mailbox server", &[tcp(110), tcp(995)], MAILBOX),
+    built("pop3", "POP3", "Mailbox server", &[tcp(110), tcp(995).later()], MAILBOX),
     later(
         "smtp",
         "SMTP",
@@ -306,11 +311,11 @@ mod tests {
         assert_eq!(require_built("ssh").unwrap().slug, "ssh");
         let unknown = require_built("gopher").unwrap_err().to_string();
         assert!(
-            unknown.starts_with("unknown service \"gopher\": known are ssh, http, imap, redis"),
+            unknown.starts_with("unknown service \"gopher\": known are ssh, http, imap, pop3, redis"),
             "{unknown}"
         );
         let later = require_built("smb").unwrap_err().to_string();
-        assert_eq!(later, "service smb is known and not built yet: built are ssh, http, imap, redis");
+        assert_eq!(later, "service smb is known and not built yet: built are ssh, http, imap, pop3, redis");
     }
 
     /// The table for people to compare with the specification.

@@ -160,12 +160,13 @@ fn random_services_are_built_ones_and_differ() {
 fn an_archetype_deploys_what_is_built_and_says_so() {
     let plan = Bench::ini(FLEET).plan();
     let mail = plan.decky("mail").unwrap();
-    assert_eq!(mail.config.services, ["imap"]);
-    assert_eq!(mail.services[0].ports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["143/tcp"]);
+    assert_eq!(mail.config.services, ["pop3", "imap"]);
+    assert_eq!(mail.services[0].ports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["110/tcp"]);
+    assert_eq!(mail.services[1].ports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["143/tcp"]);
     assert!(
         plan.warnings
             .iter()
-            .any(|w| w == "archetype mail-server: smtp, pop3 not built yet, so mail serve only imap"),
+            .any(|w| w == "archetype mail-server: smtp not built yet, so mail serve only pop3, imap"),
         "{:?}",
         plan.warnings
     );
