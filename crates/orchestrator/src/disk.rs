@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use decnet_bus::payload::Expect;
 use decnet_db::{Db, FileState, Intent, LifeChange, LifeState, NewSyntheticFile};
+use decnet_realism::plan::shelf::sha256;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -20,6 +21,8 @@ use crate::{
 
 /// Changes in one transaction.
 const CHANGES: usize = 200;
+/// What the rows of shell histories say instead of a content class: the planner knows nothing of them.
+const TYPED: &str = "shell_history";
 /// Messages that are read from the table at once.
 const PAGE: u64 = 100;
 
@@ -91,6 +94,24 @@ async fn age(desk: &Desk, db: &Db, world: &World, site: &Site, incarnation: &str
             content_hash: file.sha256,
             body: file.body,
             edit_count: Some(edits),
+            last_event_uuid: None,
+        })));
+    }
+    for typed in past.typed {
+        let resident = typed.resident;
+        changes.push(LifeChange::File(Box::new(NewSyntheticFile {
+            decky_uuid: site.id.clone(),
+            path: typed.path,
+            persona: resident.persona.name.clone(),
+            login: resident.login,
+            content_class: TYPED.to_owned(),
+            mtime: typed.mtime,
+            mode: 0o600,
+            uid: resident.uid,
+            gid: resident.gid,
+            content_hash: sha256(typed.body.as_bytes()),
+            body: typed.body.into_bytes(),
+            edit_count: Some(0),
             last_event_uuid: None,
         })));
     }
@@ -260,7 +281,7 @@ impl Laid {
             self.count += batch.len() - diverged.len().min(batch.len());
             for found in diverged {
                 let own = batch.iter().find(|file| file.path == found.path);
-                let ours = own.map(|file| decnet_realism::plan::shelf::sha256(&file.body));
+                let ours = own.map(|file| sha256(&file.body));
                 if ours.is_some() && ours == found.found {
                     self.count += 1;
                 } else {

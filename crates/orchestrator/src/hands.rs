@@ -60,7 +60,7 @@ async fn attempt(agent: &Agent, site: &Site, deed: &Deed) -> Result<Outcome, Req
             {
                 // A rename would take whatever is there with it.
                 return Ok(match replaces {
-                    Some(_) => Outcome::Tampered { path: file.path.clone(), found: hash_of(&seen) },
+                    Some(_) => Outcome::Tampered { path: file.path.clone(), found: Some(hash_of(&seen)) },
                     None => Outcome::Occupied(file.path.clone()),
                 });
             }
@@ -93,7 +93,7 @@ async fn look(agent: &Agent, site: &Site, deed: &Deed) -> Result<Outcome, Reques
     let is = |seen: &Option<Seen>, hash: &str| seen.as_ref().is_some_and(|seen| seen.sha256 == hash);
     let tampered = |path: &str, seen: &Option<Seen>| Outcome::Tampered {
         path: path.to_owned(),
-        found: seen.as_ref().and_then(hash_of),
+        found: seen.as_ref().map(hash_of),
     };
     Ok(match &deed.step {
         Step::Create { file } | Step::Deliver { file, .. } => match seen(&file.path).await? {
@@ -150,7 +150,7 @@ async fn changed(
     if seen.as_ref().is_some_and(|seen| seen.sha256 == previous) {
         return Ok(None);
     }
-    Ok(Some(Outcome::Tampered { path: path.to_owned(), found: seen.as_ref().and_then(hash_of) }))
+    Ok(Some(Outcome::Tampered { path: path.to_owned(), found: seen.as_ref().map(hash_of) }))
 }
 
 async fn put_new(agent: &Agent, site: &Site, file: &Content) -> Result<Outcome, RequestError> {
@@ -163,12 +163,12 @@ async fn put_new(agent: &Agent, site: &Site, file: &Content) -> Result<Outcome, 
 }
 
 /// The hash of what is there; of a file that is too large to be read whole only that it is there.
-fn hash_of(seen: &Seen) -> Option<String> {
+fn hash_of(seen: &Seen) -> String {
     let whole = seen
         .stat
         .as_ref()
         .map_or((seen.body.len() as u64) < MAX_READ, |stat| stat.size == seen.body.len() as u64);
-    Some(if whole { seen.sha256.clone() } else { String::new() })
+    if whole { seen.sha256.clone() } else { String::new() }
 }
 
 pub(crate) fn put(file: &Content, expect: Expect) -> Put {

@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use decnet_core::Seed;
 use decnet_realism::{
-    Action, Planned,
+    Action, Planned, Resident,
+    content::{Pen, shell_history},
+    hours::Presence,
     mail::Message,
+    mtime,
     plan::{Day, Decision, Fleet, Shelf, Strand, decide, shelf::KnownFile, shelf::sha256},
 };
 
@@ -31,6 +34,17 @@ pub(crate) struct History {
     pub(crate) files: BTreeMap<String, (KnownFile, Option<String>, u64)>,
     /// Messages, oldest first, with whether they were answered.
     pub(crate) mails: Vec<(Message, bool)>,
+    /// What people typed.
+    pub(crate) typed: Vec<Typed>,
+}
+
+/// Somebody's shell history.
+#[derive(Debug)]
+pub(crate) struct Typed {
+    pub(crate) resident: Resident,
+    pub(crate) path: String,
+    pub(crate) mtime: DateTime<Utc>,
+    pub(crate) body: String,
 }
 
 /// When the history of a decky begins, seen from the time at which it was first seen.
@@ -41,7 +55,7 @@ pub(crate) fn birth(node: &Seed, decky: &str, seen: DateTime<Utc>) -> DateTime<U
     seen - TimeDelta::weeks(weeks.cast_signed()) - TimeDelta::seconds(extra.cast_signed())
 }
 
-/// Lives through it. `alike` tells texts that the fleet has already.
+/// Lives through it.
 pub(crate) fn live(
     node: &Seed,
     fleet: &Fleet,
@@ -100,7 +114,33 @@ pub(crate) fn live(
             (path, (file, author, edits))
         })
         .collect();
+    history.typed = typed(node, fleet, decky, &history, until);
     history
+}
+
+/// What the people of a decky typed there, each about his own files.
+fn typed(node: &Seed, fleet: &Fleet, decky: &str, history: &History, until: DateTime<Utc>) -> Vec<Typed> {
+    let Some(machine) = fleet.machine(decky) else { return Vec::new() };
+    let node = node.child("typed").child(decky);
+    let one = |resident: &Resident| {
+        let mut rng = node.child(&resident.login).rng();
+        let presence = Presence::of(&resident.persona);
+        let window = presence.windows(until - TimeDelta::days(9), until).last()?;
+        let mtime = mtime::between(window.start.max(history.born), window.end.min(until), &mut rng)?;
+        let own = format!("{}/", resident.home);
+        let files: Vec<String> =
+            history.files.keys().filter(|path| path.starts_with(&own)).cloned().collect();
+        let person = fleet.people().iter().find(|person| person.persona == resident.persona)?;
+        let pen = Pen {
+            resident,
+            colleagues: &person.colleagues,
+            hosts: fleet.hosts(),
+            when: mtime.with_timezone(&presence.zone()),
+        };
+        let body = shell_history(&pen, &files, &mut rng);
+        Some(Typed { resident: resident.clone(), path: format!("{own}.bash_history"), mtime, body })
+    };
+    machine.residents.iter().filter_map(one).collect()
 }
 
 /// Who wrote what, and how often.

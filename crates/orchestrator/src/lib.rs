@@ -17,6 +17,7 @@ mod prune;
 mod reach;
 mod shelf;
 mod texts;
+mod trial;
 mod turn;
 mod world;
 

@@ -28,6 +28,7 @@ use crate::{
     desk::Desk,
     disk, prune,
     texts::Texts,
+    trial,
     turn::{self, Turn},
     world::{Watcher, World},
 };
@@ -41,6 +42,8 @@ const POSTPONED: usize = 48;
 const PATIENCE: TimeDelta = TimeDelta::hours(12);
 /// The longest sleep: the clock may be set while nobody looks.
 const NAP: Duration = Duration::from_millis(500);
+/// How long a single run waits for the broker.
+const CONNECT: Duration = Duration::from_secs(10);
 /// What those at work get to end when the worker stops. What they had begun is found out at the next start.
 const LAST: Duration = Duration::from_secs(4);
 
@@ -50,13 +53,43 @@ pub async fn orchestrate(ctx: Ctx, options: Options) -> Result<()> {
     let secret = FleetSecret::load_or_create(&settings.secret_file)?;
     let node = options.seed.clone().unwrap_or_else(|| secret.seed().child("life"));
     let pool = PoolFile::new(pool_path(settings.realism_personas.as_deref()));
-    let watcher = Watcher::new(Agent::new(ctx.bus()), secret, node.clone(), pool);
+    let mut watcher = Watcher::new(Agent::new(ctx.bus()), secret, node.clone(), pool);
     let desk = Desk::new(ctx.clone(), node.clone());
     let texts = Arc::new(Texts::default());
+    if options.once || options.dry_run {
+        return trial(&ctx, &desk, &mut watcher, &texts, &options).await;
+    }
     let (tell, world) = watch::channel(Arc::new(World::default()));
     ctx.spawn("watch", watch(ctx.clone(), watcher, tell));
     ctx.spawn("prune", prune::run(ctx.clone()));
     Scheduler::new(desk, texts, &node).run(world).await
+}
+
+/// Looks once, does or prints, and ends the worker.
+async fn trial(
+    ctx: &Ctx,
+    desk: &Desk,
+    watcher: &mut Watcher,
+    texts: &Texts,
+    options: &Options,
+) -> Result<()> {
+    ctx.subscribed();
+    let Some(db) = ctx.db_when_open().await else { return Ok(()) };
+    ctx.bus().connected_within(CONNECT).await;
+    let world = watcher.look(&db).await?;
+    let work = async {
+        if options.dry_run {
+            trial::dry_run(&db, desk, &world, ctx.now()).await
+        } else {
+            trial::once(desk, &db, &world, texts).await
+        }
+    };
+    tokio::select! {
+        () = ctx.stopping() => {}
+        done = work => done?,
+    }
+    ctx.stop();
+    Ok(())
 }
 
 /// Looks at the world on events of deckies and on a timer.

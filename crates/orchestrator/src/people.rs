@@ -227,7 +227,8 @@ mod tests {
         let secret = FleetSecret::from_number(5);
         let text = r#"[{"name":"Ada Lund","email":"al@corp.example","role":"Ops","login":"ada"},
                        {"name":"Tom Berg","email":"tb@corp.example","role":"Ops","login":"tberg"}]"#;
-        let (pool, _) = Pool::lenient(text, "de").unwrap();
+        let pool =
+            Pool::new(decnet_realism::persona::parse::lenient(text.as_bytes(), "de").unwrap().personas);
         let roster = Roster::new(&secret, &secret.seed(), &pool);
         let passwd = format!("{PASSWD}zoe:x:1003:1003:Zoe:/home/zoe:/bin/sh\n");
         let residents = roster.residents(&accounts(&passwd));

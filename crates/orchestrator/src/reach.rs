@@ -13,9 +13,12 @@ const LONGEST: TimeDelta = TimeDelta::hours(6);
 /// Pairs that are remembered.
 const MOST: usize = 4096;
 
-/// What is known of pairs.
+/// From, to, port.
+type Pair = (String, String, u16);
+
+/// What is known of pairs: failures in a row, and until when they are left alone.
 #[derive(Debug, Default)]
-pub(crate) struct Reach(Mutex<HashMap<(String, String, u16), (u32, DateTime<Utc>)>>);
+pub(crate) struct Reach(Mutex<HashMap<Pair, (u32, DateTime<Utc>)>>);
 
 impl Reach {
     /// Whether a connection may be tried now.

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "content_pool")]
+#[expect(clippy::struct_field_names, reason = "the column is the name of the language model")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub uuid: String,

@@ -1,7 +1,7 @@
 //! What the orchestrator did, the files it planted, the mail it delivered, and what it was about to do.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use decnet_core::{IdSource, SystemIds};
+use decnet_core::{Clock, IdSource, SystemClock, SystemIds};
 use decnet_db::{
     DbError, EmailQuery, FileState, Intent, LifeChange, LifeState, NewOrchestratorEmail,
     NewOrchestratorEvent, NewPoolText, NewSyntheticFile, OrchestratorQuery, Paging, SyntheticFileQuery,
@@ -208,7 +208,7 @@ async fn what_becomes_of_a_file_is_kept_and_only_what_is_gone_is_forgotten() {
         let planted = ("planted".to_owned(), 2);
         assert!(files.counts().await.unwrap().contains(&planted));
 
-        let later = Utc::now() + TimeDelta::days(1);
+        let later = SystemClock.now() + TimeDelta::days(1);
         assert_eq!(files.prune(start(), &[]).await.unwrap(), 0, "nothing is that old");
         let known = ["local:alpha".to_owned(), "local:beta".to_owned()];
         assert_eq!(files.prune(later, &known).await.unwrap(), 1, "the removed one");
@@ -320,7 +320,7 @@ async fn the_life_of_a_decky_goes_on_where_it_was() {
             assert_eq!(life.state("local:alpha").await.unwrap(), Some(step));
         }
         assert_eq!(life.states().await.unwrap().len(), 1);
-        let later = Utc::now() + TimeDelta::days(1);
+        let later = SystemClock.now() + TimeDelta::days(1);
         assert_eq!(life.prune(later, &["local:alpha".to_owned()]).await.unwrap(), 0);
         assert_eq!(life.prune(later, &[]).await.unwrap(), 1);
     })
@@ -354,7 +354,7 @@ async fn a_text_of_the_pool_is_used_once() {
         assert!(pool.used(first.uuid).await.unwrap());
         assert!(!pool.used(first.uuid).await.unwrap());
         assert_ne!(next("email", "de").await.unwrap().uuid, first.uuid);
-        let later = Utc::now() + TimeDelta::days(1);
+        let later = SystemClock.now() + TimeDelta::days(1);
         assert_eq!(pool.prune(later, start()).await.unwrap(), 1, "used ones");
         assert_eq!(pool.prune(start(), later).await.unwrap(), 1, "stale ones");
         assert!(pool.waiting().await.unwrap().is_empty());
