@@ -86,12 +86,17 @@ pub(super) fn todo_edit(previous: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &
     }
     if append {
         if lines.len() >= LIST_ITEMS {
-            let done: Vec<usize> =
-                (0..lines.len()).filter(|index| lines[*index].starts_with("- [x] ")).collect();
+            // What was done before may leave; what is done just now stays to be seen.
+            let done: Vec<usize> = previous
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| line.starts_with("- [x] "))
+                .map(|(index, _)| index)
+                .collect();
             if done.is_empty() {
-                // Nothing can leave, so something gets done instead.
-                let index = *open.first()?;
-                lines[index].replace_range(..6, "- [x] ");
+                if !flip {
+                    lines.get_mut(*open.first()?)?.replace_range(..6, "- [x] ");
+                }
                 return Some(joined(&lines));
             }
             let leaving = lines.len() + 1 - LIST_ITEMS + rng.random_range(0..4);

@@ -8,6 +8,8 @@ mod history;
 mod lists;
 mod names;
 mod script;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -133,6 +133,37 @@ impl<'a> Voice<'a> {
         if fits.is_empty() { self.lexicon.topics.iter().collect() } else { fits }
     }
 
+    /// Whether a slot can be filled.
+    #[cfg(test)]
+    pub(super) fn knows(&self, name: &str) -> bool {
+        const MADE: [&str; 23] = [
+            "who",
+            "other",
+            "me",
+            "to",
+            "topic",
+            "project",
+            "day",
+            "month",
+            "month_ahead",
+            "date",
+            "soon",
+            "past",
+            "time",
+            "n",
+            "nn",
+            "nnn",
+            "ticket",
+            "room",
+            "amount",
+            "host",
+            "version",
+            "percent",
+            "supplier",
+        ];
+        MADE.contains(&name) || self.ready.is_some_and(|ready| ready.slot(name).is_some())
+    }
+
     fn fill_into(&self, template: &str, depth: u8, said: &mut Said, out: &mut String, rng: &mut Draw) {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {

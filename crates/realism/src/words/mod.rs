@@ -19,6 +19,8 @@ pub mod fr;
 mod house;
 mod index;
 mod roles;
+#[cfg(test)]
+mod tests;
 
 pub use self::{engine::Voice, house::House, index::pool, roles::field};
 pub(crate) use self::{

@@ -18,7 +18,7 @@ const TECH: &[&str] = &["ops", "dev"];
 #[rustfmt::skip]
 pub(super) const ALL: &[Skeleton] = &[
     // Backup of a folder with generations.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["backup", "snapshot", "archive", "mirror", "rotate"], fields: &[], chunks: &[
         &["`src`=`dir`", "`src`=\"`dir`\"", "`src`=${1:-`dir`}", "`src`=\"$HOME/`home`\""],
         &["`dst`=`dir:b`", "`dst`=\"`dir:b`\"", "`dst`=${2:-`dir:b`}", "`dst`=\"$HOME/`home:b`\""],
         &["`age`=`few`", "`age`=${KEEP:-`few`}", ""],
@@ -37,7 +37,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["", "du -sh \"$`dst`\"", "echo \"`stem`: $(ls \"$`dst`\" | wc -l) in $`dst`\""],
     ] },
     // Disk check.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["diskcheck", "check", "usage", "monitor"], fields: TECH, chunks: &[
         &["`lim`=${1:-`full`}", "`lim`=`full`", "readonly `lim`=`full`"],
         &["`rc`=0"],
         &[""],
@@ -50,7 +50,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["exit \"$`rc`\"", "exit $`rc`"],
     ] },
     // Log grep.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["logscan", "scan", "tail", "watch", "parse"], fields: TECH, chunks: &[
         &["`log`=${1:-`logname`}", "`log`=`logname`", "`log`=\"${1:-`logname`}\""],
         &["`pat`='`word`|`word:b`'", "`pat`=\"${2:-`word`}\"", "`pat`='`word`.*`word:b`'", "`pat`=`word`"],
         &[""],
@@ -68,7 +68,7 @@ pub(super) const ALL: &[Skeleton] = &[
         ],
     ] },
     // Sum of a csv column.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["sum", "count", "stats"], fields: &[], chunks: &[
         &["`log`=${1:?usage: $0 file.csv}", "`log`=${1:-$HOME/`home`/`stem`.csv}", "`log`=$HOME/`home`/`stem`.csv"],
         &["`key`=${2:-`column`}", "`key`=`column`"],
         &[""],
@@ -80,7 +80,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["", "echo \"$(wc -l < \"$`log`\") `grp` lines\"", "sort -t';' -k\"$`key`\" -rn \"$`log`\" | head -n `few`"],
     ] },
     // Certificate expiry.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["certcheck", "check", "verify"], fields: TECH, chunks: &[
         &["`list`=(`hosts`)", "`list`=(`host` `host:b`)"],
         &["`age`=`days`", "`age`=${1:-`days`}"],
         &["`ts`=$(date +%s)"],
@@ -97,10 +97,10 @@ pub(super) const ALL: &[Skeleton] = &[
         &["exit 0", "", "echo \"`outcome` after $SECONDS s\""],
     ] },
     // Rename files.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["rename", "fix", "tidy", "convert"], fields: &[], chunks: &[
         &["cd \"${1:-$HOME/`home`}\"", "cd \"$HOME/`home`\" || exit 1", "cd `dir` || exit 1"],
         &["`n`=0"],
-        &["shopt -s nullglob"],
+        &["shopt -s nullglob", "shopt -s nullglob nocaseglob", "shopt -s nullglob extglob"],
         &[""],
         &["for `f` in *.`ext` *.`ext:b`; do", "for `f` in *' '*; do", "for `f` in `stem`*.`ext`; do"],
         &[
@@ -114,7 +114,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["echo \"$`n` `leaf` renamed\"", "echo \"`stem`: $`n`\"", "printf '%d `outcome`\\n' \"$`n`\""],
     ] },
     // Old files go.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["cleanup", "purge", "prune", "tidy"], fields: &[], chunks: &[
         &["`src`=${1:-`dir`}", "`src`=\"$HOME/`home`\"", "`src`=`dir`"],
         &["`age`=${2:-`days`}", "`age`=`days`"],
         &[""],
@@ -128,7 +128,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["", "find \"$`src`\" -mindepth 1 -type d -empty -delete"],
     ] },
     // Sync to another machine.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["sync", "mirror", "send", "deploy", "fetch"], fields: TECH, chunks: &[
         &["`srv`=`host`", "`srv`=${1:-`host`}"],
         &["`src`=`dir`/", "`src`=\"`dir`/\""],
         &["`dst`=`dir:b`", "`dst`=\"`dir:b`\""],
@@ -139,7 +139,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["tail -n `few` \"$`log`\"", "echo \"$(date '+`fmt`') $`srv` `outcome`\" >> \"$`log`\"", "ssh \"$`srv`\" du -sh \"$`dst`\""],
     ] },
     // Are machines and ports up?
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["ping", "probe", "check", "hostlist"], fields: TECH, chunks: &[
         &["`list`=\"`hosts`\"", "`list`=${*:-`hosts`}", "`list`='`hosts`'"],
         &["`rc`=0"],
         &[""],
@@ -151,7 +151,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["exit \"$`rc`\"", "[ $`rc` = 0 ] && echo \"`outcome`\"\nexit $`rc`"],
     ] },
     // A service that must run.
-    Skeleton { fields: &["ops"], chunks: &[
+    Skeleton { stems: &["watch", "monitor", "reload", "run"], fields: &["ops"], chunks: &[
         &["`tag`=${1:-`svc`}", "`tag`=`svc`"],
         &["`log`=/var/log/`stem`.log", "`log`=$HOME/`stem`.log"],
         &[""],
@@ -163,7 +163,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["journalctl -u \"$`tag`\" -n `width` --no-pager >> \"$`log`\"", "systemctl status \"$`tag`\" --no-pager | head -n `few` >> \"$`log`\" || true", "`say` \"$`tag` `outcome`\""],
     ] },
     // ldap export.
-    Skeleton { fields: &["ops"], chunks: &[
+    Skeleton { stems: &["export", "dump", "inventory-scan"], fields: &["ops"], chunks: &[
         &["`srv`=ldap://`host`", "`srv`=ldaps://`host`"],
         &["`src`='ou=`grp`,dc=`project`,dc=lan'", "`src`=\"ou=people,ou=`leaf`,dc=`project`\""],
         &["`dst`=${1:-$HOME/`stem`.csv}", "`dst`=/tmp/`stem`.csv"],
@@ -173,7 +173,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["wc -l < \"$`dst`\"", "echo \"$(wc -l < \"$`dst`\") `grp`\"", "sort -o \"$`dst`\" -t';' -k2 \"$`dst`\""],
     ] },
     // Database dump.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["dump", "backup", "snapshot", "restore"], fields: TECH, chunks: &[
         &["`tag`=${1:-`project`}", "`tag`=`project`"],
         &["`dst`=`dir`", "`dst`=\"`dir`\""],
         &["`age`=`days`", "readonly `age`=`days`"],
@@ -186,7 +186,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["find \"$`dst`\" -name \"$`tag`*.sql.gz\" -mtime +$`age` -delete", "find \"$`dst`\" -name \"*$`tag`.sql.gz\" -mtime +\"$`age`\" -print -delete"],
     ] },
     // Who uses the space?
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["usage", "quota", "stats", "inventory-scan"], fields: &[], chunks: &[
         &["`src`=${1:-`dir`}", "`src`=\"${1:-$HOME/`home`}\"", "`src`=`dir`"],
         &["`lim`=`mb`", "`lim`=${2:-`mb`}"],
         &[""],
@@ -197,7 +197,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["", "find \"$`src`\" -type f -size +\"$`lim`\"M -printf '%s %p\\n' | sort -rn | head -`few`"],
     ] },
     // A changed page or file.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["fetch", "watch", "update", "monitor"], fields: TECH, chunks: &[
         &["`srv`=`url`", "`srv`=${1:-`url`}"],
         &["`old`=$HOME/.cache/`stem`.sum", "`old`=/var/tmp/`stem`.sum"],
         &["`tmp`=$(mktemp)\ntrap 'rm -f \"$`tmp`\"' EXIT"],
@@ -207,7 +207,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["if [ \"$`new`\" != \"$(cat \"$`old`\" 2>/dev/null)\" ]; then\n    echo \"$`new`\" > \"$`old`\"\n    echo \"$`srv` has changed\"\nfi", "[ -f \"$`old`\" ] && [ \"$`new`\" = \"$(< \"$`old`\")\" ] && exit 0\necho \"$`new`\" > \"$`old`\"\necho \"$(date +`fmt`): $`srv` changed\""],
     ] },
     // Collect documents of a month into an archive.
-    Skeleton { fields: &["finance", "sales", "hr", "office"], chunks: &[
+    Skeleton { stems: &["collect", "gather", "archive", "merge"], fields: &["finance", "sales", "hr", "office"], chunks: &[
         &["`ts`=${1:-$(date +%Y-%m)}", "`ts`=$(date -d \"last month\" +%Y-%m)"],
         &["`src`=\"$HOME/`home`\"", "`src`=`dir`"],
         &["`dst`=\"$HOME/`leaf`/`stem`-$`ts`\"", "`dst`=`dir:b`/$`ts`"],
@@ -219,7 +219,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["ls \"$`dst`\" | wc -l", "echo \"`grp` $`ts`: $(ls \"$`dst`\" | wc -l)\"", "du -sh \"$`dst`\" | cut -f1"],
     ] },
     // Two lists compared.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["compare", "merge", "verify", "import"], fields: &[], chunks: &[
         &["`old`=${1:?old list}\n`new`=${2:?new list}", "`old`=$HOME/`home`/`stem`-old.csv\n`new`=$HOME/`home`/`stem`.csv", "`old`=${1:-`stem`.bak}\n`new`=${2:-`stem`.csv}"],
         &["`key`=`column`", "`key`=${3:-`column`}"],
         &[""],

@@ -30,6 +30,8 @@ type Chunk = &'static [&'static str];
 /// A program in the rough.
 #[derive(Debug)]
 struct Skeleton {
+    /// English stems of names that promise this.
+    stems: &'static [&'static str],
     /// Fields that would write it; empty = everyone.
     fields: &'static [&'static str],
     chunks: &'static [Chunk],
@@ -44,10 +46,17 @@ pub(super) fn body(path: &str, voice: &Voice<'_>, rng: &mut Draw) -> String {
     } else {
         (bash::ALL, bash::SHEBANGS, bash::HEADERS)
     };
-    let fitting: Vec<&Skeleton> = skeletons
+    let mut fitting: Vec<&Skeleton> = skeletons
         .iter()
         .filter(|skeleton| skeleton.fields.is_empty() || skeleton.fields.contains(&voice.field))
         .collect();
+    // A program does what its name says, where the name says something.
+    let named = |skeleton: &&Skeleton| skeleton.stems.iter().any(|stem| name.starts_with(stem));
+    if fitting.iter().any(named) {
+        fitting.retain(named);
+    } else if let Some(skeleton) = skeletons.iter().find(named) {
+        fitting = vec![skeleton];
+    }
     let Some(skeleton) = fitting.get(rng.random_range(0..fitting.len().max(1))) else { return String::new() };
     let mut text = String::with_capacity(1024);
     text.push_str(pick(shebangs, rng).unwrap_or("#!/bin/bash"));
@@ -68,6 +77,9 @@ pub(super) fn body(path: &str, voice: &Voice<'_>, rng: &mut Draw) -> String {
     let shout = !python && rng.random_bool(0.3);
     let mut bound = HashMap::new();
     for chunk in skeleton.chunks {
+        if *chunk == [""] {
+            text.push('\n');
+        }
         if let Some(part) = pick(chunk, rng).filter(|part| !part.is_empty()) {
             bind(part, shout, &mut bound, &mut text, voice, rng);
             text.push('\n');
@@ -85,8 +97,9 @@ pub(super) fn edit(previous: &str, voice: &Voice<'_>, rng: &mut Draw) -> Option<
     let line = comment(previous, voice, rng)?;
     let mut text = super::lists::ended(previous);
     // After an empty line a new block begins; a comment there stands above it.
+    let bytes = text.as_bytes();
     let places: Vec<usize> =
-        text.match_indices("\n\n").map(|(index, _)| index + 2).filter(|index| *index < text.len()).collect();
+        (2..bytes.len()).filter(|at| bytes[at - 2..*at] == *b"\n\n" && bytes[*at] != b'\n').collect();
     match places.get(rng.random_range(0..places.len() + 1)) {
         Some(place) => text.insert_str(*place, &format!("{line}\n")),
         None => {
@@ -137,5 +150,24 @@ fn bind(
         }
         text.push_str(&value);
         bound.insert(piece, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skeletons_draw_from_lists_that_there_are() {
+        for skeleton in bash::ALL.iter().chain(python::ALL) {
+            for part in skeleton.chunks.iter().flat_map(|chunk| chunk.iter()) {
+                let pieces: Vec<&str> = part.split('`').collect();
+                assert!(pieces.len() % 2 == 1, "{part}");
+                for name in pieces.iter().skip(1).step_by(2) {
+                    assert!(parts::knows(name.split(':').next().unwrap()), "{name} in {part}");
+                }
+            }
+        }
+        assert!(bash::ALL.len() + python::ALL.len() >= 14);
     }
 }

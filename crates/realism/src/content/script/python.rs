@@ -21,7 +21,7 @@ const MAIN: Chunk = &[
 #[rustfmt::skip]
 pub(super) const ALL: &[Skeleton] = &[
     // Sums by group.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["sum", "count", "stats", "gather"], fields: &[], chunks: &[
         &["import csv\nimport sys\nfrom collections import defaultdict", "import collections\nimport csv\nimport sys"],
         &["\n`src` = \"`home`/`stem`.csv\"", "\n`key:k` = \"`grp`\"\n`val:c` = \"`col`\"", ""],
         &["\n\ndef `fun`(path):"],
@@ -33,7 +33,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Certificates.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["certcheck", "check", "verify"], fields: TECH, chunks: &[
         &["import datetime\nimport socket\nimport ssl\nimport sys", "import socket\nimport ssl\nimport sys\nimport datetime"],
         &["\n`list` = \"`hosts`\".split()", "\n`list` = [\"`host`\", \"`host:b`\"]"],
         &["`lim` = `days`"],
@@ -45,7 +45,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Log counts.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["logscan", "scan", "count", "parse"], fields: TECH, chunks: &[
         &["import re\nimport sys\nfrom collections import Counter", "import collections\nimport re\nimport sys"],
         &["\n`pat` = re.compile(r\"(`word`|`word:b`).{0,`width`}\", re.I)", "\n`pat` = re.compile(r\"\\b(`word`)\\b\")\n`log` = \"`logname`\"", "\n`pat` = re.compile(r\"(?P<`key`>\\S+) .*`word`\")"],
         &["\n\ndef `fun`(path):"],
@@ -55,7 +55,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Folder sizes.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["usage", "quota", "stats", "diskcheck"], fields: &[], chunks: &[
         &["import os\nimport sys", "import os\nimport sys\nimport time"],
         &["\n`lim` = `mb` * 1024 * 1024", "\n`lim` = `mb`_000_000"],
         &["\n\ndef `fun`(`src`):"],
@@ -65,7 +65,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Csv filter.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["extract", "split", "export"], fields: &[], chunks: &[
         &["import argparse\nimport csv\nimport sys", "import csv\nimport argparse\nimport sys"],
         &["\n\ndef main():"],
         &["    `tmp` = argparse.ArgumentParser(description=\"`stem`\")\n    `tmp`.add_argument(\"infile\")\n    `tmp`.add_argument(\"--`grp`\", default=\"`project`\")\n    `arg` = `tmp`.parse_args()", "    `tmp` = argparse.ArgumentParser()\n    `tmp`.add_argument(\"infile\", nargs=\"?\", default=\"`stem`.csv\")\n    `tmp`.add_argument(\"-c\", \"--`grp`\", default=\"\")\n    `arg` = `tmp`.parse_args()"],
@@ -74,7 +74,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Rename by date.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["rename", "tidy", "fix"], fields: &[], chunks: &[
         &["import os\nimport re\nimport sys\nimport time", "import re\nimport os\nimport time\nimport sys"],
         &["\n`src` = os.path.expanduser(\"~/`home`\")", "\n`src` = \"`dir`\""],
         &["\n\ndef `fun`(`f`, `ts`):"],
@@ -86,7 +86,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Ports.
-    Skeleton { fields: TECH, chunks: &[
+    Skeleton { stems: &["probe", "ping", "check"], fields: TECH, chunks: &[
         &["import socket\nimport sys", "import sys\nimport socket"],
         &["\n`list` = {\"`host`\": [`port`, `port:b`], \"`host:b`\": [`port:c`]}", "\n`list` = {`srv`: (`port`, `port:b`) for `srv` in \"`hosts`\".split()}"],
         &["\n\ndef `fun`(`srv:a`, `val`):\n    try:\n        with socket.create_connection((`srv:a`, `val`), timeout=`secs`):\n            return True\n    except OSError:\n        return False", "\n\ndef `fun`(`srv:a`, `val`):\n    `fh` = socket.socket(socket.AF_INET, socket.SOCK_STREAM)\n    `fh`.settimeout(`secs`)\n    `tmp` = `fh`.connect_ex((`srv:a`, `val`))\n    `fh`.close()\n    return `tmp` == 0"],
@@ -96,7 +96,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Json to csv.
-    Skeleton { fields: &["dev", "sales", "finance"], chunks: &[
+    Skeleton { stems: &["convert", "export", "import"], fields: &["dev", "sales", "finance"], chunks: &[
         &["import csv\nimport json\nimport sys", "import json\nimport csv\nimport sys"],
         &["\n`list` = [\"`grp`\", \"`grp:b`\", \"`col`\"]", "\n`list` = (\"`col`\", \"`grp`\", \"`col:b`\", \"`grp:b`\")"],
         &["\n\ndef `fun`(`ln`, `key`):\n    `val` = `ln`.get(`key`, \"\")\n    return f\"{`val`:.2f}\" if isinstance(`val`, float) else str(`val`)", "\n\ndef `fun`(`ln`, `key`):\n    `val` = `ln`.get(`key`)\n    return \"\" if `val` is None else str(`val`).replace(\"\\n\", \" \")[:`full`]"],
@@ -105,17 +105,17 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Old files.
-    Skeleton { fields: &[], chunks: &[
-        &["import pathlib\nimport sys\nimport time", "import sys\nimport time\nfrom pathlib import Path"],
+    Skeleton { stems: &["cleanup", "prune", "purge", "archive"], fields: &[], chunks: &[
+        &["import pathlib\nimport sys\nimport time", "import sys\nimport time\nimport pathlib"],
         &["\n`age` = `days`\n`src` = \"`dir`\"", "\n`age`, `src` = `days`, \"`home`\""],
         &["\n\ndef `fun`(`tmp`, `ts`):\n    for `f` in sorted(`tmp`.rglob(\"*.`ext`\")):\n        if `f`.is_file() and `f`.stat().st_mtime < `ts`:\n            yield `f`", "\n\ndef `fun`(`tmp`, `ts`):\n    return [`f` for `f` in `tmp`.glob(\"**/*`project`*\") if `f`.suffix != \".`ext`\" and `f`.stat().st_mtime < `ts`]"],
-        &["\n\ndef main():\n    `n` = `val` = 0\n    `dst` = sys.modules[\"pathlib\"].Path.home() / `src`\n    `lim` = time.time() - `age` * 86400", "\n\ndef main():\n    `n`, `val` = 0, 0\n    `dst` = sys.modules[\"pathlib\"].Path(`src`)\n    `lim` = time.time() - 24 * 3600 * `age`"],
+        &["\n\ndef main():\n    `n` = `val` = 0\n    `dst` = pathlib.Path.home() / `src`\n    `lim` = time.time() - `age` * 86400", "\n\ndef main():\n    `n`, `val` = 0, 0\n    `dst` = pathlib.Path(`src`)\n    `lim` = time.time() - 24 * 3600 * `age`"],
         &["    for `f:x` in `fun`(`dst`, `lim`):\n        `n` += 1\n        `val` += `f:x`.stat().st_size\n        if \"--delete\" in sys.argv:\n            `f:x`.unlink()\n        else:\n            print(`f:x`)", "    for `f:x` in `fun`(`dst`, `lim`):\n        print(time.strftime(\"`fmt`\", time.localtime(`f:x`.stat().st_mtime)), `f:x`.name)\n        `val` += `f:x`.stat().st_size\n        `n` += 1"],
         &["    print(f\"{`n`} `leaf`, {`val` / 1e6:.1f} MB\")", "    print(\"`stem`\", `n`, `val` // 1024, \"kB\")"],
         &["\n"], MAIN,
     ] },
     // Two lists.
-    Skeleton { fields: &[], chunks: &[
+    Skeleton { stems: &["compare", "verify", "merge"], fields: &[], chunks: &[
         &["import csv\nimport sys", "import sys\nimport csv"],
         &["\n`key` = \"`grp`\"", "\n`key` = `column`"],
         &["\n\ndef `fun`(path):\n    with open(path, newline=\"\", encoding=\"utf-8\", errors=\"replace\") as `fh`:\n        `rd` = csv.reader(`fh`, delimiter=\";\")\n        `tmp` = next(`rd`)\n        `n` = `tmp`.index(`key`) if `key` in `tmp` else `column`\n        return {`ln`[`n`].strip().lower() for `ln` in `rd` if len(`ln`) > `n`}", "\n\ndef `fun`(path):\n    `res` = set()\n    for `ln` in open(path, encoding=\"latin-1\"):\n        `val` = `ln`.rstrip(\"\\r\\n\").split(\";\")\n        if len(`val`) > `column`:\n            `res`.add(`val`[`column`].strip('\" '))\n    return `res`"],
@@ -125,7 +125,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Text replaced in templates.
-    Skeleton { fields: &["office", "hr", "sales", "finance"], chunks: &[
+    Skeleton { stems: &["build", "merge", "send"], fields: &["office", "hr", "sales", "finance"], chunks: &[
         &["import string\nimport sys\nimport csv", "import csv\nimport string\nimport sys"],
         &["\n`dst` = \"`home`/`leaf`\"", "\n`dst` = \"`dir`\""],
         &["\n\ndef `fun`(`ln`, `tmp`):\n    return string.Template(`tmp`).safe_substitute({`key`: `val` for `key`, `val` in `ln`.items() if `key`})", "\n\ndef `fun`(`ln`, `tmp`):\n    for `key`, `val` in `ln`.items():\n        `tmp` = `tmp`.replace(f\"<{`key`}>\", `val` or \"\")\n    return `tmp`"],
@@ -135,7 +135,7 @@ pub(super) const ALL: &[Skeleton] = &[
         &["\n"], MAIN,
     ] },
     // Mean and outliers.
-    Skeleton { fields: &["dev", "ops", "finance"], chunks: &[
+    Skeleton { stems: &["stats", "monitor", "count"], fields: &["dev", "ops", "finance"], chunks: &[
         &["import statistics\nimport sys", "import sys\nimport statistics"],
         &["\n`lim` = `few`.`column`", "\n`lim` = `few`"],
         &["\n\ndef `fun`(`rd`):\n    for `ln` in `rd`:\n        `key` = `ln`.split()\n        try:\n            yield float(`key`[`column`].replace(\",\", \".\"))\n        except (IndexError, ValueError):\n            continue", "\n\ndef `fun`(`rd`):\n    `res` = []\n    for `ln` in `rd`:\n        `key` = `ln`.strip().split(\";\")\n        if len(`key`) > `column` and `key`[`column`].replace(\".\", \"\").isdigit():\n            `res`.append(float(`key`[`column`]))\n    return `res`"],

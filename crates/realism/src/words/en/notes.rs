@@ -3,14 +3,14 @@
 /// Short, lower case, no full stop.
 #[rustfmt::skip]
 pub(super) static NOTES: &[&str] = &[
-    "{verb_ask} {contact} about {doc}",
+    "{contact}: ask about {doc}, {who} knows more",
     "{who} has {doc}, copy goes to {other}",
     "{who} out until {soon}, {other} covers",
     "{doc}: {outcome}",
     "{project} - {outcome}",
     "{meeting} moved to {day} {time}, room {room}",
     "{who}: {doc} {when}",
-    "{verb_check} {doc} {when}",
+    "{doc}: {verb_check} it {when}, then {who}",
     "{contact} called about the {thing}, call back {when}",
     "{contact} will send the {thing} {when}",
     "got {doc} from {who} on {past}",

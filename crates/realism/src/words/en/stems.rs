@@ -14,7 +14,7 @@ pub(super) static NOTES: &[&str] = &[
 pub(super) static TODOS: &[&str] = &[
     "todo", "todos", "to-do", "tasks", "checklist", "open-items", "open-points", "action-items", "actions", "next-steps", "backlog", "follow-ups", "followup",
     "this-week", "next-week", "today", "tomorrow", "shopping", "before-holiday", "before-leave", "month-end", "quarter-end", "errands", "pending", "waiting-for",
-    "must-do", "leftovers", "agenda-items", "prep-list", "packing-list", "handover-list", "punch-list", "remaining", "unfinished", "priorities", "week-plan",
+    "must-do", "leftovers", "prep-list", "packing-list", "handover-list", "punch-list", "remaining", "unfinished", "priorities", "week-plan",
     "day-plan", "sprint", "chores", "deadlines", "due", "outstanding", "worklist",
 ];
 
