@@ -51,18 +51,19 @@ pub(super) fn decide(scene: &mut Scene<'_>) -> Found {
     Ok(vec![scene.planned(Some(from), Some(Class::Email), Action::Email(Box::new(message)))])
 }
 
-/// The letters that somebody who is at work (or whose turn it is anyway) should answer now, newest first.
+/// The letters that somebody who is in should answer now, newest first. On a day of work nobody answers who is off: a day off
+/// would be as busy as others.
 fn due<'a>(scene: &Scene<'a>, drawn: &Person) -> Vec<(&'a KnownMail, &'a Person)> {
     let at = scene.arrival.at;
+    let turn = drawn.presence.at(at);
     let waiting = scene.shelf.mails.iter().rev().filter(|mail| !mail.answered && at - mail.at < WAITS);
     waiting
         .filter_map(|mail| {
             let person = mailer(scene, &mail.to)?;
             let ready = mail.due(person.persona.reply_latency)?;
             let fits = mail.from != mail.to && ready <= at;
-            let in_now = person.persona.email == drawn.persona.email
-                || fits && person.presence.at(at) == Attendance::Work;
-            (fits && in_now).then_some((mail, person))
+            let now = || person.presence.at(at);
+            (fits && (now() == Attendance::Work || now() == turn)).then_some((mail, person))
         })
         .collect()
 }
@@ -118,7 +119,7 @@ impl KnownMail {
         }
         let (from, to) = match latency {
             Latency::Fast => (4.0, 55.0),
-            Latency::Normal => (20.0, 330.0),
+            Latency::Normal => (15.0, 260.0),
             Latency::Slow => (420.0, 1900.0),
         };
         #[expect(clippy::cast_possible_truncation, reason = "a day or two in seconds")]

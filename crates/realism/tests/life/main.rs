@@ -68,6 +68,8 @@ pub(crate) struct Run {
     pub(crate) days: u32,
     pub(crate) start: DateTime<Utc>,
     pub(crate) lines: Vec<Value>,
+    /// Moments at which nothing could be done.
+    pub(crate) passed_over: u64,
 }
 
 impl Run {
@@ -79,7 +81,8 @@ impl Run {
         while let Some(planned) = life.next() {
             lines.push(serde_json::to_value(Line::of(&planned, life.fleet())).unwrap());
         }
-        Self { pool, deckies, days, start, lines }
+        let passed_over = life.passed_over();
+        Self { pool, deckies, days, start, lines, passed_over }
     }
 
     pub(crate) fn end(&self) -> DateTime<Utc> {
@@ -93,6 +96,8 @@ impl Run {
     /// Everything about single lines and their order, files and mail.
     fn checked(&self) -> Report {
         let mut report = Report::default();
+        let passed_over = usize::try_from(self.passed_over).unwrap();
+        report.check(passed_over * 200 <= self.lines.len(), "plan: nothing done", || passed_over.to_string());
         times::check(self, &mut report);
         files::check(self, &mut report);
         mail::check(self, &mut report);
