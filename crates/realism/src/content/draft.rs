@@ -18,12 +18,13 @@ const PARAGRAPHS: usize = 6;
 const TRIES: usize = 8;
 
 /// A new draft.
-pub(super) fn body(pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> String {
+pub(super) fn body(path: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> String {
     let habit = Habit::of(pen);
+    let matter = voice.about(path.as_bytes());
     let topics = voice.topics();
     let topic = topics.choose(rng).copied();
     let mut said = HashSet::new();
-    let mut blocks = vec![voice.say(pool(voice.lexicon.draft_heads, voice.manner()), rng)];
+    let mut blocks = vec![matter.say(pool(voice.lexicon.draft_heads, voice.manner()), rng)];
     let paragraphs = rng.random_range(2..=3);
     let list_at = if rng.random_bool(0.3) { rng.random_range(1..=paragraphs) } else { 0 };
     for index in 1..=paragraphs {
@@ -33,12 +34,16 @@ pub(super) fn body(pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> String {
         }
         let mut sentences = Vec::new();
         for place in 0..rng.random_range(2..=3) {
-            let templates = match topic {
-                Some(topic) if index == 1 && place == 0 => topic.openings,
-                Some(topic) if rng.random_bool(if index == 1 { 0.8 } else { 0.5 }) => topic.details,
-                _ => pool(voice.lexicon.draft_sentences, voice.field),
+            let (about, templates) = match topic {
+                Some(topic) if index == 1 && place == 0 => (&matter, topic.openings),
+                Some(topic) if rng.random_bool(if index == 1 { 0.8 } else { 0.5 }) => {
+                    (&matter, topic.details)
+                }
+                // Other people and things come up too.
+                _ if rng.random_bool(0.5) => (&matter, pool(voice.lexicon.draft_sentences, voice.field)),
+                _ => (voice, pool(voice.lexicon.draft_sentences, voice.field)),
             };
-            sentences.extend(sentence(voice, templates, &mut said, rng));
+            sentences.extend(sentence(about, templates, &mut said, rng));
         }
         blocks.push(wrapped(&sentences.join(" "), habit.wrap));
     }
@@ -52,8 +57,15 @@ pub(super) fn body(pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> String {
 }
 
 /// A draft with a short paragraph more; `None` when it is full.
-pub(super) fn edit(previous: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> Option<String> {
+pub(super) fn edit(
+    path: &str,
+    previous: &str,
+    pen: &Pen<'_>,
+    voice: &Voice<'_>,
+    rng: &mut Draw,
+) -> Option<String> {
     let habit = Habit::of(pen);
+    let matter = voice.about(path.as_bytes());
     let blocks: Vec<&str> = previous.split("\n\n").filter(|block| !block.trim().is_empty()).collect();
     if blocks.len() >= PARAGRAPHS {
         return None;
@@ -62,7 +74,8 @@ pub(super) fn edit(previous: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut D
     let templates = pool(voice.lexicon.draft_sentences, voice.field);
     let mut sentences = Vec::new();
     for _ in 0..rng.random_range(1..=2) {
-        sentences.extend(sentence(voice, templates, &mut said, rng));
+        let about = if rng.random_bool(0.5) { &matter } else { voice };
+        sentences.extend(sentence(about, templates, &mut said, rng));
     }
     let mut paragraph = sentences.join(" ");
     if paragraph.is_empty() || previous.contains(&paragraph) {

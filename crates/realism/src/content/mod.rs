@@ -66,7 +66,7 @@ pub fn body(class: Class, path: &str, pen: &Pen<'_>, rng: &mut Draw) -> Result<S
     match class {
         Class::Note => Ok(lists::note(pen, &voice, rng)),
         Class::Todo => Ok(lists::todo(pen, &voice, rng)),
-        Class::Draft => Ok(draft::body(pen, &voice, rng)),
+        Class::Draft => Ok(draft::body(path, pen, &voice, rng)),
         Class::Script => Ok(script::body(path, &voice, rng)),
         _ => Err(NotWritten(class)),
     }
@@ -80,12 +80,11 @@ pub fn edit(
     pen: &Pen<'_>,
     rng: &mut Draw,
 ) -> Result<Option<String>, NotWritten> {
-    let _ = path;
     let voice = pen.voice(class);
     match class {
         Class::Note => Ok(lists::note_edit(previous, pen, &voice, rng)),
         Class::Todo => Ok(lists::todo_edit(previous, pen, &voice, rng)),
-        Class::Draft => Ok(draft::edit(previous, pen, &voice, rng)),
+        Class::Draft => Ok(draft::edit(path, previous, pen, &voice, rng)),
         Class::Script => Ok(script::edit(previous, &voice, rng)),
         _ => Err(NotWritten(class)),
     }

@@ -6,15 +6,44 @@ use std::{fmt::Write as _, sync::Arc};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Timelike};
 use chrono_tz::Tz;
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 
 use super::{
     Lexicon, Topic,
-    house::House,
+    house::{House, hash},
     index::{self, Ready},
 };
 use crate::{Draw, Persona, persona::Tone};
 
+/// Slots that stay the same in one matter.
+const MATTERS: [&str; 24] = [
+    "supplier",
+    "project",
+    "host",
+    "ticket",
+    "who",
+    "other",
+    "month",
+    "soon",
+    "sum",
+    "city",
+    "meeting",
+    "device",
+    "position",
+    "people_topic",
+    "feature",
+    "feature_name",
+    "contact",
+    "system",
+    "service",
+    "net",
+    "part",
+    "branch",
+    "lib",
+    "thing",
+];
+/// Ends of names of lists that hold other forms of the same words in the same order.
+const FORMS: [&str; 8] = ["_nom", "_acc", "_dat", "_gen", "_def", "_art", "_pl", "_bare"];
 /// How deep lists may refer to lists.
 const DEPTH: u8 = 6;
 /// Bytes after which a sentence takes no further slots.
@@ -33,6 +62,8 @@ const MACHINES: &[&str] = &[
 struct Said {
     who: [Option<usize>; 2],
     host: Option<usize>,
+    /// Which of [`MATTERS`], as bits.
+    matters: u32,
 }
 
 /// Somebody who writes at a certain time: what the engine knows while it fills a template.
@@ -61,6 +92,8 @@ pub struct Voice<'a> {
     pub field: &'static str,
     /// How he writes.
     pub tone: Tone,
+    /// What the text is about, as a number: see [`Self::about`].
+    pub about: Option<u64>,
 }
 
 impl<'a> Voice<'a> {
@@ -85,6 +118,7 @@ impl<'a> Voice<'a> {
             ahead: false,
             field: super::field(&persona.role),
             tone: persona.tone,
+            about: None,
         }
     }
 
@@ -93,6 +127,13 @@ impl<'a> Voice<'a> {
     pub fn speaking(self, code: &str) -> Self {
         let lexicon = super::lexicon(code);
         Self { lexicon, ready: index::ready(lexicon), ..self }
+    }
+
+    /// The same voice in one matter: as long as `matter` is the same (a letter and its answers, a draft and its later
+    /// paragraphs), `{supplier}`, `{project}`, `{who}`, `{host}`, `{sum}` and whatever else such a text is about stay the same.
+    #[must_use]
+    pub fn about(self, matter: &[u8]) -> Self {
+        Self { about: Some(hash(matter, 0x3c6e_f372_fe94_f82b)), ..self }
     }
 
     /// One of a list's templates, filled; empty for an empty list.
@@ -136,7 +177,9 @@ impl<'a> Voice<'a> {
     /// Whether a slot can be filled.
     #[cfg(test)]
     pub(super) fn knows(&self, name: &str) -> bool {
-        const MADE: [&str; 23] = [
+        const MADE: [&str; 25] = [
+            "sum",
+            "other_supplier",
             "who",
             "other",
             "me",
@@ -184,6 +227,23 @@ impl<'a> Voice<'a> {
     }
 
     fn slot(&self, name: &str, depth: u8, said: &mut Said, out: &mut String, rng: &mut Draw) {
+        let base = FORMS.iter().find_map(|form| name.strip_suffix(form)).unwrap_or(name);
+        if let (Some(matter), Some(place)) = (self.about, MATTERS.iter().position(|known| *known == base)) {
+            // The second supplier of a sentence is another one.
+            let bit = 1 << place;
+            if depth < DEPTH || said.matters & bit == 0 {
+                if depth == DEPTH {
+                    said.matters |= bit;
+                }
+                let mut stable = [0; 32];
+                stable[..8].copy_from_slice(&hash(base.as_bytes(), matter).to_le_bytes());
+                return self.draw(name, depth, said, out, &mut Draw::from_seed(stable));
+            }
+        }
+        self.draw(name, depth, said, out, rng);
+    }
+
+    fn draw(&self, name: &str, depth: u8, said: &mut Said, out: &mut String, rng: &mut Draw) {
         if let Some(list) = self.ready.and_then(|ready| ready.slot(name)) {
             if depth > 0 && out.len() < LONGEST {
                 if let Some(entry) = pick(list, rng) {
@@ -220,7 +280,7 @@ impl<'a> Voice<'a> {
                 out.write_str(&self.house.ticket(day, rng))
             }
             "room" => out.write_str(&self.house.room(rng)),
-            "amount" => out.write_str(&self.lexicon.amount_text(amount(rng))),
+            "amount" | "sum" => out.write_str(&self.lexicon.amount_text(amount(rng))),
             "host" => out.write_str(self.host(said, rng)),
             "version" => {
                 let (major, minor, patch) =
@@ -240,7 +300,7 @@ impl<'a> Voice<'a> {
                     };
                 write!(out, "{}{gap}%", rng.random_range(2..=95))
             }
-            "supplier" => out.write_str(&self.house.supplier(rng)),
+            "supplier" | "other_supplier" => out.write_str(&self.house.supplier(rng)),
             _ => Ok(()),
         };
     }
@@ -258,7 +318,7 @@ impl<'a> Voice<'a> {
             )
         };
         for _ in 0..count {
-            if Some(index) != avoid && name(index) != self.me {
+            if Some(index) != avoid && name(index) != self.me && name(index) != self.to {
                 break;
             }
             index = (index + 1) % count;

@@ -8,6 +8,9 @@
 //! `{soon}` is a coming date and `{past}` one that was, `{month_ahead}` this month or one of the next two.
 //! `{supplier}` (a firm's name without its legal form) and `{project}` (a code name, lower case) stay the same few for everyone
 //! of a mail domain. A list of the language with the name of such a slot takes its place.
+//! In one matter (a letter and its answers, see [`Voice::about`]) `{supplier}`, `{project}`, `{who}`, `{host}`, `{city}`,
+//! `{meeting}`, `{thing}` and the like stay what they are; `{sum}` is its amount (`{amount}` is another each time) and
+//! `{other_supplier}` some other firm.
 //! A word form that depends on its place (case, gender) has a list of its own: `{thing_acc}`, `{thing_dat}`.
 //! A note, task, draft sentence or comment may begin with the roles that write it and a bar, `ops,dev|restart {service}`;
 //! one without is everyone's. In the same way the first and last lines of drafts may be for `formal` people or for `casual` ones.

@@ -55,7 +55,7 @@ pub(super) static SENTENCES: &[&str] = &[
     "We expect {amount} for {cost}, about {rate} more than planned.",
     "{who} pointed out that the {thing} does not cover {cost}.",
     "For {cost} we have an offer over {amount} from {supplier}.",
-    "The second offer, from {supplier}, is {amount} and does not include {cost}.",
+    "The second offer, from {other_supplier}, is {amount} and does not include {cost}.",
     "{other} asked whether {project} can wait until {month_ahead}.",
     "In my view the {thing} should be ready before the {meeting}.",
     "{who} and {other} will meet {when} in room {room} to finish this.",

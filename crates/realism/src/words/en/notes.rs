@@ -148,7 +148,7 @@ pub(super) static NOTES: &[&str] = &[
     "sales|quote {nnn} for {supplier}: {amount}, {outcome}",
     "sales|lead from {city}: {supplier}, {nn} seats, {who} calls {when}",
     "sales|visit {supplier} in {city} {when}, take {doc}",
-    "sales|{supplier} and {supplier} share a buyer, careful with the discount",
+    "sales|{supplier} and {other_supplier} share a buyer, careful with the discount",
     "sales|renewal {supplier} {soon}, {amount} a year, {outcome}",
     "sales|fair in {city}: stand {nn}, {who} from {day}",
     "sales|forecast {month}: {amount}, {percent} safe",

@@ -11,7 +11,7 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
     ]),
     ("since", &[
         "since {day}", "since {past}", "for {n} days now", "for {n} weeks", "since the {meeting}", "since {who} left for holiday",
-        "since the update to {version}", "since {month}", "again since {day}", "since about {time}", "for the {n}th time this month",
+        "since the update to {version}", "since {month}", "again since {day}", "since about {time}", "for the third time this month",
         "since we moved to {room}", "since the {thing} changed",
     ]),
     ("meeting", &[
@@ -105,7 +105,7 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
     ("customer_act", &[
         "wants a new quote", "asks for {rate} discount", "moves the start to {month_ahead}", "needs {nn} more seats", "has a complaint about the {thing}",
         "will decide by {day}", "wants to see the demo again", "asks about delivery times", "signed on {past}", "pays in {n} instalments",
-        "has a new contact, not {other}", "wants references", "asks for the {thing} in writing", "cancelled {day}", "compares us with {supplier}",
+        "has a new contact, not {other}", "wants references", "asks for the {thing} in writing", "cancelled {day}", "compares us with {other_supplier}",
         "needs the {thing} before {soon}", "wants the contract for {n} years", "asked for a call at {time}", "returns {nn} pieces", "is happy with {project}",
         "wants a single invoice", "asks for payment in {n} weeks", "doubles the order", "waits for their board", "needs an answer {when}",
     ]),

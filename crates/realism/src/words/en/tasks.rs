@@ -12,7 +12,7 @@ pub(super) static TASKS: &[&str] = &[
     "prepare {doc} for the {meeting}",
     "write minutes of the {meeting}, send to {who}",
     "order {item} at {supplier}",
-    "compare {supplier} and {supplier} for {item}",
+    "compare {supplier} and {other_supplier} for {item}",
     "return {item} to {supplier}",
     "file {doc} under {project}",
     "print {doc} for {who}",
