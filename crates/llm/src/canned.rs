@@ -78,7 +78,7 @@ impl Backend for Canned {
         "canned"
     }
 
-    fn model(&self) -> &str {
+    fn model(&self) -> &'static str {
         "canned"
     }
 

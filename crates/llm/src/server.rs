@@ -49,10 +49,12 @@ impl Server {
             return Err(ConfigError::Key);
         }
         let trust = Trust::system().map_err(|error| ConfigError::Trust(error.to_string()))?;
+        // A text has one bound, which is ours (see `ask`); the client's are for head and body each and must not come first.
+        let beyond = timeout.saturating_add(Duration::from_secs(1));
         let client = Client::new(Options {
             guard: Guard::new(allowance(&url)),
-            timeout,
-            body_patience: timeout,
+            timeout: beyond,
+            body_patience: beyond,
             ..Options::new("decnet", trust)
         });
         Ok(Self { client, url, timeout, key: key.map(str::to_owned) })
@@ -66,7 +68,6 @@ impl Server {
         }
         let body = Bytes::from(question.to_string());
         let call = self.client.post(&self.url, &headers, body);
-        // The client bounds head and body each; a text has one bound.
         let response = match tokio::time::timeout(self.timeout, call).await {
             Ok(Ok(response)) => response,
             Err(_) | Ok(Err(CallError::TimedOut { .. })) => return Err(LlmError::Timeout(self.timeout)),
@@ -80,15 +81,15 @@ impl Server {
                 self.clean(&format!("its server answered with status {}{colon}{words}", response.status)),
             ));
         }
+        if response.body.len() >= crate::MAX_ANSWER {
+            let most = crate::MAX_ANSWER / 1024;
+            return Err(LlmError::Backend(format!("its answer is longer than {most} KiB")));
+        }
         if response.body.iter().all(u8::is_ascii_whitespace) {
             return Err(LlmError::Blank);
         }
         answer.map_err(|_| {
-            LlmError::Backend(if response.body.len() >= crate::MAX_ANSWER {
-                format!("its answer is longer than {} KiB", crate::MAX_ANSWER / 1024)
-            } else {
-                "its answer is no JSON: is the address that of a model server?".to_owned()
-            })
+            LlmError::Backend("its answer is no JSON: is the address that of a model server?".to_owned())
         })
     }
 

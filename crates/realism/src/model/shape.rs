@@ -195,11 +195,9 @@ fn subject_line(line: &str) -> Option<&str> {
 pub(super) fn mail(exchange: &Exchange<'_>, text: &str) -> Result<(Option<String>, String), Rejected> {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     let (subject, body) = match subject_line(first) {
-        Some(subject) => (Some(one_line(bare_subject(subject))), rest),
+        Some(subject) => (Some(tidy_subject(subject)), rest),
         None => (None, text),
     };
-    let subject =
-        subject.map(|subject| subject.trim_matches(['"', '*', '\u{201c}', '\u{201d}']).trim().to_owned());
     if let Some(subject) = &subject {
         if subject.contains("=?") {
             return Err(Rejected::Headers);
@@ -214,6 +212,19 @@ pub(super) fn mail(exchange: &Exchange<'_>, text: &str) -> Result<(Option<String
     }
     let body = without_frame(exchange, &body);
     Ok((subject.filter(|subject| !subject.is_empty()), body.join("\n")))
+}
+
+/// A subject without quotation marks around it and `Re:` before it.
+fn tidy_subject(subject: &str) -> String {
+    const MARKS: [char; 5] = ['"', '*', ' ', '\u{201c}', '\u{201d}'];
+    let mut tidy = subject;
+    loop {
+        let next = bare_subject(tidy.trim_matches(MARKS));
+        if next == tidy {
+            return one_line(&next.replace("**", ""));
+        }
+        tidy = next;
+    }
 }
 
 /// A header, where only sentences should be. In any line: what is after an empty line is read as headers by nobody, but no

@@ -7,7 +7,7 @@ use super::{samples::persona, *};
 use crate::{Class, Draw, Persona, class::Group, persona::Tone};
 
 fn draw(n: u8) -> Draw {
-    Seed::from([n; 32]).rng()
+    Seed::from_hex(&format!("{n:02x}").repeat(32)).unwrap().rng()
 }
 
 const USER: [Class; 4] = [Class::Note, Class::Todo, Class::Draft, Class::Script];
@@ -286,7 +286,8 @@ proptest! {
         if let Ok(text) = check_file(USER[kind], &ada, &text) {
             prop_assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
             prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
-            prop_assert!(!text.contains(['—', '–', '…', '“', '\u{202e}']) && !text.contains("```"));
+            let typed = !text.contains(['—', '–', '…', '“', '\u{202e}']) && !text.contains("```");
+            prop_assert!(typed, "{text:?}");
         }
         let parent = Parent { subject: &text, excerpt: &text };
         for parent in [None, Some(parent)] {

@@ -58,15 +58,15 @@ fn without_dashes(line: &str, comma: char, dense: bool) -> String {
         let after = from.trim_start_matches(is_dash);
         let is_single_en = from.starts_with('\u{2013}') && from.chars().nth(1).is_none_or(|c| !is_dash(c));
         let spaced = out.ends_with(char::is_whitespace) || after.starts_with(char::is_whitespace);
-        let tail = after.trim_start_matches([' ', '\t', '-']);
+        let tail = after.trim_start_matches(|c| matches!(c, ' ' | '\t') || is_dash(c));
         let next = tail.chars().next();
         let kept = out.trim_end().len();
         let last = out[..kept].chars().next_back();
         rest = tail;
         match (last, next) {
             // The head of an item, which is a hyphen on every keyboard.
-            (None, Some(_)) => out.push_str("- "),
-            (None, None) => out.push('-'),
+            (None, Some(right)) if !is_pause(right) => out.push_str("- "),
+            (None, _) => out.push('-'),
             (Some(_), None) => out.truncate(kept),
             (Some(left), Some(right)) => {
                 out.truncate(kept);
