@@ -6,14 +6,14 @@ mod line;
 
 use std::collections::{HashSet, VecDeque};
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Utc, Weekday};
 use decnet_core::{FleetSecret, Seed};
 use sha2::{Digest, Sha256};
 
 pub use self::line::Line;
 use crate::{
     Action, Planned, Pool,
-    plan::{Arrival, Day, Decision, Fleet, Shelf, decide},
+    plan::{Arrival, Day, Decision, Fleet, STALE, Shelf, decide},
 };
 
 /// Times that an arrival is decided again because a text was not new to the fleet.
@@ -27,7 +27,7 @@ pub struct Life {
     seed: Seed,
     fleet: Fleet,
     shelves: Vec<Shelf>,
-    bodies: HashSet<[u8; 16]>,
+    bodies: HashSet<u64>,
     start: DateTime<Utc>,
     end: DateTime<Utc>,
     next_day: NaiveDate,
@@ -78,8 +78,23 @@ impl Life {
             if self.next_day > self.end.date_naive() {
                 return None;
             }
+            self.forget();
             self.arrivals = Day::of(&self.seed, &self.fleet, self.next_day).all().into();
             self.next_day = self.next_day.checked_add_days(Days::new(1))?;
+        }
+    }
+
+    /// Once a week the texts of people's files that are too old to be edited again are let go of, or a year of a large fleet
+    /// would fill the memory.
+    fn forget(&mut self) {
+        if self.next_day.weekday() != Weekday::Mon {
+            return;
+        }
+        let now = self.next_day.and_time(NaiveTime::MIN).and_utc();
+        for file in self.shelves.iter_mut().flat_map(|shelf| shelf.files.values_mut()) {
+            if file.class.is_user() && now - file.mtime > STALE {
+                file.body = Vec::new();
+            }
         }
     }
 
@@ -90,7 +105,7 @@ impl Life {
                 Decision::Quiet => return,
                 Decision::Unavailable(_) => break,
                 Decision::Act(planned) => {
-                    let hashes: Vec<[u8; 16]> = planned.iter().filter_map(content).map(hash).collect();
+                    let hashes: Vec<u64> = planned.iter().filter_map(content).map(hash).collect();
                     if hashes.iter().any(|hash| self.bodies.contains(hash)) {
                         continue;
                     }
@@ -130,9 +145,9 @@ fn content(planned: &Planned) -> Option<&[u8]> {
     }
 }
 
-/// Half a SHA-256 is enough to tell a fleet's texts apart.
-fn hash(content: &[u8]) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(Sha256::digest(content).get(..16).unwrap_or(&[0; 16]));
-    half
+/// A part of the SHA-256 is enough: where two texts have it in common by chance, another one is drawn.
+fn hash(content: &[u8]) -> u64 {
+    let mut part = [0; 8];
+    part.copy_from_slice(Sha256::digest(content).get(..8).unwrap_or(&[0; 8]));
+    u64::from_le_bytes(part)
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Bound;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rand::RngExt;
 
-use super::{Found, Scene, Turn, Unavailable, fleet::Person, shelf::KnownFile, weighted};
+use super::{Found, STALE, Scene, Turn, Unavailable, fleet::Person, shelf::KnownFile, weighted};
 use crate::{
     Action, Class, FileWrite, Planned, Resident,
     content::{self, Pen},
@@ -17,8 +17,6 @@ use crate::{
 const TRIES: u32 = 4;
 /// Files of one person that are tried before another's.
 const CANDIDATES: usize = 16;
-/// Files that nobody has touched for longer are left in peace.
-const STALE: TimeDelta = TimeDelta::days(30);
 
 pub(super) fn decide(scene: &mut Scene<'_>) -> Found {
     let person = scene.person.ok_or(Unavailable::Gone)?;

@@ -13,12 +13,15 @@ mod machine;
 mod shape;
 mod traffic;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::SeedableRng;
 
 pub use self::{day::Day, fleet::Fleet, shelf::Shelf};
 use self::{fleet::Person, fleet::Place};
 use crate::{Action, Class, Draw, Planned};
+
+/// Files that nobody has touched for longer are left in peace.
+pub const STALE: TimeDelta = TimeDelta::days(30);
 
 /// A kind of doing that has a clock of its own on each machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
