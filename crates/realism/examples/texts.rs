@@ -84,6 +84,7 @@ fn main() {
             let mut voice = Voice::new(&resident.persona, &everyone, &hosts, pen.when);
             voice.to = "Maria";
             for topic in voice.topics().into_iter().take(12) {
+                let voice = voice.about(topic.id.as_bytes());
                 println!("---- {}: {}", topic.id, voice.say(topic.subjects, &mut rng));
                 let letter: BTreeSet<String> = (0..3).map(|_| voice.say(topic.details, &mut rng)).collect();
                 let letter: Vec<String> = letter.into_iter().collect();

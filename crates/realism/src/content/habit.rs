@@ -19,6 +19,10 @@ pub(super) enum Bullet {
 }
 
 /// The habits of one author.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "habits are independent of each other: each is there or not"
+)]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Habit {
     seed: u64,

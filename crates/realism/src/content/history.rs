@@ -195,15 +195,14 @@ fn trade_line(template: &str, voice: &Voice<'_>, rng: &mut Draw) -> String {
     let mut rest = template.as_str();
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
-        match after.split_once('}') {
-            Some((slot @ ("host" | "project" | "ticket" | "n" | "nn" | "nnn"), tail)) => {
-                text.push_str(&voice.fill(&format!("{{{slot}}}"), rng));
-                rest = tail;
-            }
-            _ => {
-                text.push('{');
-                rest = after;
-            }
+        if let Some((slot @ ("host" | "project" | "ticket" | "n" | "nn" | "nnn"), tail)) =
+            after.split_once('}')
+        {
+            text.push_str(&voice.fill(&format!("{{{slot}}}"), rng));
+            rest = tail;
+        } else {
+            text.push('{');
+            rest = after;
         }
     }
     text.push_str(rest);
@@ -223,14 +222,13 @@ fn on_file(path: &str, pen: &Pen<'_>, editor: &str, rng: &mut Draw) -> String {
         None => quote(&named),
     };
     let base = path.rsplit('/').next().unwrap_or(path);
-    let script = base.rsplit_once('.').is_none_or(|(_, extension)| matches!(extension, "sh" | "py"))
-        && path.contains("bin/")
-        || base.ends_with(".sh")
-        || base.ends_with(".py");
+    let extension = base.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let bash = extension == "sh";
+    let script = bash || extension == "py" || (extension.is_empty() && path.contains("/bin/"));
     match rng.random_range(0..8) {
         0 | 1 if script && !named.contains('/') => format!("./{quoted}"),
         0 | 1 if script => quoted,
-        2 if script && base.ends_with(".sh") => format!("bash -x {quoted}"),
+        2 if bash => format!("bash -x {quoted}"),
         2 if script => format!("chmod +x {quoted}"),
         3 => format!("cat {quoted}"),
         4 => format!("less {quoted}"),

@@ -79,10 +79,8 @@ pub(super) fn todo_edit(previous: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &
         1 => (false, true),
         _ => (true, true),
     };
-    if flip {
-        if let Some(line) = lines.get_mut(open[rng.random_range(0..open.len())]) {
-            line.replace_range(..6, "- [x] ");
-        }
+    if flip && let Some(line) = lines.get_mut(open[rng.random_range(0..open.len())]) {
+        line.replace_range(..6, "- [x] ");
     }
     if append {
         if lines.len() >= LIST_ITEMS {
@@ -106,10 +104,10 @@ pub(super) fn todo_edit(previous: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &
         }
         let mut known: HashSet<String> =
             previous.lines().chain(lines.iter().map(String::as_str)).map(bare).collect();
-        if lines.len() < LIST_ITEMS {
-            if let Some(task) = fresh(voice, voice.lexicon.tasks, &mut known, rng) {
-                lines.push(item(task, rng.random_bool(0.15), &habit).trim_end().to_owned());
-            }
+        if lines.len() < LIST_ITEMS
+            && let Some(task) = fresh(voice, voice.lexicon.tasks, &mut known, rng)
+        {
+            lines.push(item(task, rng.random_bool(0.15), &habit).trim_end().to_owned());
         }
     }
     let text = joined(&lines);

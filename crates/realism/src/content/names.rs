@@ -17,8 +17,11 @@ use crate::{
 /// Names tried before it is said that there is none.
 const TRIES: u32 = 24;
 
+/// The words of a stem and its class.
+type Stem = (Vec<&'static str>, Class);
+
 /// Stems of all languages by their first word.
-static STEMS: LazyLock<HashMap<&'static str, Vec<(Vec<&'static str>, Class)>>> = LazyLock::new(|| {
+static STEMS: LazyLock<HashMap<&'static str, Vec<Stem>>> = LazyLock::new(|| {
     let mut stems: HashMap<_, Vec<_>> = HashMap::new();
     for lexicon in words::ALL {
         for class in [Class::Note, Class::Todo, Class::Draft, Class::Script] {

@@ -191,12 +191,10 @@ fn bodies_have_the_shape_of_their_class() {
                         assert!((3..=5).contains(&blocks), "{body}");
                     }
                     _ => {
-                        let shebang = if path.ends_with(".py") {
-                            "python3"
-                        } else if path.ends_with(".sh") {
-                            "bash"
-                        } else {
-                            ""
+                        let shebang = match path.rsplit_once('.') {
+                            Some((_, "py")) => "python3",
+                            Some((_, "sh")) => "bash",
+                            _ => "",
                         };
                         assert!(lines[0].starts_with("#!/") && lines[0].contains(shebang), "{path}: {body}");
                         assert!(!body.contains('`') && lines.len() > 6, "{body}");

@@ -245,10 +245,11 @@ impl<'a> Voice<'a> {
 
     fn draw(&self, name: &str, depth: u8, said: &mut Said, out: &mut String, rng: &mut Draw) {
         if let Some(list) = self.ready.and_then(|ready| ready.slot(name)) {
-            if depth > 0 && out.len() < LONGEST {
-                if let Some(entry) = pick(list, rng) {
-                    self.fill_into(entry, depth - 1, said, out, rng);
-                }
+            if depth > 0
+                && out.len() < LONGEST
+                && let Some(entry) = pick(list, rng)
+            {
+                self.fill_into(entry, depth - 1, said, out, rng);
             }
             return;
         }

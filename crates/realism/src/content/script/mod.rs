@@ -40,7 +40,11 @@ struct Skeleton {
 /// A new script. The path decides the language: `.py`, `.sh`, or either.
 pub(super) fn body(path: &str, voice: &Voice<'_>, rng: &mut Draw) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let python = if name.ends_with(".py") { true } else { !name.ends_with(".sh") && rng.random_bool(0.25) };
+    let python = match name.rsplit_once('.') {
+        Some((_, "py")) => true,
+        Some((_, "sh")) => false,
+        _ => rng.random_bool(0.25),
+    };
     let (skeletons, shebangs, header): (_, Chunk, Chunk) = if python {
         (python::ALL, python::SHEBANGS, &[""])
     } else {
@@ -100,13 +104,8 @@ pub(super) fn edit(previous: &str, voice: &Voice<'_>, rng: &mut Draw) -> Option<
     let bytes = text.as_bytes();
     let places: Vec<usize> =
         (2..bytes.len()).filter(|at| bytes[at - 2..*at] == *b"\n\n" && bytes[*at] != b'\n').collect();
-    match places.get(rng.random_range(0..places.len() + 1)) {
-        Some(place) => text.insert_str(*place, &format!("{line}\n")),
-        None => {
-            text.push_str(&line);
-            text.push('\n');
-        }
-    }
+    let place = places.get(rng.random_range(0..=places.len())).copied().unwrap_or(text.len());
+    text.insert_str(place, &format!("{line}\n"));
     Some(text)
 }
 
