@@ -1,4 +1,4 @@
-//! Commands on mailboxes: SELECT, LIST, STATUS, CREATE and their relatives, APPEND.
+//! Commands on mailboxes: SELECT, STATUS, CREATE and their relatives, APPEND; LIST is in `listing`.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,7 @@ use imap_codec::imap_types::{
 
 use super::{
     describe::string,
+    listing::{Request, list},
     messages,
     persona::TOOK,
     session::{Fact, Selected, Session, Step},
@@ -31,7 +32,7 @@ pub fn name_of(name: &Name<'_>) -> String {
 }
 
 /// A name as LIST prints it.
-fn shown(name: &str) -> String {
+pub fn shown(name: &str) -> String {
     let plain =
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/&+,=".contains(&b));
     if plain { name.to_owned() } else { string(name.as_bytes()) }
@@ -50,10 +51,12 @@ pub fn run(
         CommandBody::Select { mailbox } => select(session, world, tag, &name_of(mailbox), false, now, step),
         CommandBody::Examine { mailbox } => select(session, world, tag, &name_of(mailbox), true, now, step),
         CommandBody::List { reference, mailbox_wildcard } => {
-            list(session, world, tag, &name_of(reference), &pattern(mailbox_wildcard), false, now, step);
+            let request = Request::plain(false, name_of(reference), pattern(mailbox_wildcard));
+            list(session, world, tag, &request, now, step);
         }
         CommandBody::Lsub { reference, mailbox_wildcard } => {
-            list(session, world, tag, &name_of(reference), &pattern(mailbox_wildcard), true, now, step);
+            let request = Request::plain(true, name_of(reference), pattern(mailbox_wildcard));
+            list(session, world, tag, &request, now, step);
         }
         CommandBody::Status { mailbox, item_names } => {
             status(session, world, tag, &name_of(mailbox), item_names, now, step);
@@ -175,96 +178,8 @@ fn pattern(wildcard: &ListMailbox<'_>) -> String {
     }
 }
 
-/// `*` matches anything, `%` anything but a separator.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    // `reach[j]`: the pattern so far matches the first j bytes of the name.
-    let mut reach = vec![false; name.len() + 1];
-    if let Some(first) = reach.first_mut() {
-        *first = true;
-    }
-    for symbol in pattern {
-        let mut next = vec![false; name.len() + 1];
-        for at in 0..=name.len() {
-            let here = reach.get(at).copied().unwrap_or(false);
-            let before = at.checked_sub(1).and_then(|before| name.get(before)).copied();
-            let hit = match symbol {
-                b'*' => here || (at > 0 && next.get(at - 1).copied().unwrap_or(false)),
-                b'%' => {
-                    here || (at > 0 && next.get(at - 1).copied().unwrap_or(false) && before != Some(b'.'))
-                }
-                literal => at > 0 && reach.get(at - 1).copied().unwrap_or(false) && before == Some(*literal),
-            };
-            if let Some(slot) = next.get_mut(at) {
-                *slot = hit;
-            }
-        }
-        reach = next;
-    }
-    reach.last().copied().unwrap_or(false)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of the command")]
-fn list(
-    session: &Session,
-    world: &mut World,
-    tag: &str,
-    reference: &str,
-    pattern: &str,
-    subscribed: bool,
-    now: DateTime<Utc>,
-    step: &mut Step,
-) {
-    let word = if subscribed { "LSUB" } else { "LIST" };
-    let done = if subscribed { "Lsub" } else { "List" };
-    let reference = if reference == "INBOX" { "" } else { reference };
-    if pattern.is_empty() && !subscribed {
-        step.line("* LIST (\\Noselect) \".\" \"\"");
-        step.line(format!("{tag} OK List completed {TOOK}"));
-        return;
-    }
-    // Names are short; an endless pattern is nobody's wish.
-    let wanted: String = format!("{reference}{pattern}").chars().take(512).collect();
-    let login = session.user.as_deref().unwrap_or_default();
-    if let Some(account) = world.account(login, now) {
-        let hit = |name: &str| {
-            if name == "INBOX" {
-                matches(wanted.to_uppercase().as_bytes(), name.as_bytes())
-            } else {
-                matches(wanted.as_bytes(), name.as_bytes())
-            }
-        };
-        // Dovecot lists INBOX last.
-        let mut names: Vec<(&str, &Mailbox)> = account
-            .iter()
-            .filter(|(name, mailbox)| hit(name) && (!subscribed || mailbox.subscribed))
-            .collect();
-        names.sort_by_key(|(name, _)| *name == "INBOX");
-        for (name, mailbox) in names {
-            let mut flags: Vec<&str> = Vec::new();
-            if !subscribed {
-                flags.push(if account.has_children(name) { "\\HasChildren" } else { "\\HasNoChildren" });
-            }
-            flags.extend(mailbox.special_use);
-            step.line(format!("* {word} ({}) \".\" {}", flags.join(" "), shown(name)));
-        }
-    }
-    step.line(format!("{tag} OK {done} completed {TOOK}"));
-}
-
-fn status(
-    session: &Session,
-    world: &mut World,
-    tag: &str,
-    name: &str,
-    items: &[StatusDataItemName],
-    now: DateTime<Utc>,
-    step: &mut Step,
-) {
-    let login = session.user.as_deref().unwrap_or_default();
-    let Some(mailbox) = world.account(login, now).and_then(|account| account.get(name)) else {
-        step.line(format!("{tag} NO Mailbox doesn't exist: {name} {TOOK}"));
-        return;
-    };
+/// Items of STATUS in Dovecot's order.
+pub fn status_items(mailbox: &Mailbox, items: &[StatusDataItemName]) -> String {
     let mut out = Vec::new();
     // Dovecot answers in its own order.
     let has = |item: &StatusDataItemName| items.contains(item);
@@ -283,7 +198,27 @@ fn status(
     if has(&StatusDataItemName::Unseen) {
         out.push(format!("UNSEEN {}", mailbox.unseen()));
     }
-    step.line(format!("* STATUS {} ({})", shown(canonical(name)), out.join(" ")));
+    if has(&StatusDataItemName::Size) {
+        out.push(format!("SIZE {}", mailbox.messages.iter().map(|message| message.size).sum::<usize>()));
+    }
+    out.join(" ")
+}
+
+fn status(
+    session: &Session,
+    world: &mut World,
+    tag: &str,
+    name: &str,
+    items: &[StatusDataItemName],
+    now: DateTime<Utc>,
+    step: &mut Step,
+) {
+    let login = session.user.as_deref().unwrap_or_default();
+    let Some(mailbox) = world.account(login, now).and_then(|account| account.get(name)) else {
+        step.line(format!("{tag} NO Mailbox doesn't exist: {name} {TOOK}"));
+        return;
+    };
+    step.line(format!("* STATUS {} ({})", shown(canonical(name)), status_items(mailbox, items)));
     let selected = session.selected.as_ref().is_some_and(|selected| selected.name == canonical(name));
     let note = if selected { "[CLIENTBUG] Status on selected mailbox completed" } else { "Status completed" };
     step.line(format!("{tag} OK {note} {TOOK}"));
@@ -338,23 +273,5 @@ fn append(
             step.line(format!("{tag} NO [TRYCREATE] Mailbox doesn't exist: {name} {TOOK}"));
         }
         Err(refused) => step.line(format!("{tag} NO {} {TOOK}", refusal(refused, name))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn list_patterns() {
-        for (pattern, name, want) in [
-            ("*", "A.B", true),
-            ("%", "A.B", false),
-            ("%", "A", true),
-            ("A.%", "A.B", true),
-            ("A*", "A.B", true),
-            ("", "A", false),
-            ("%.%", "A.B", true),
-        ] {
-            assert_eq!(super::matches(pattern.as_bytes(), name.as_bytes()), want, "{pattern} {name}");
-        }
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn expunge(view: &mut View<'_>, set: Option<&SequenceSet>, step: &mut
 }
 
 /// Ids with runs written as ranges.
-fn id_set(ids: &[u32]) -> String {
+pub(super) fn id_set(ids: &[u32]) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for id in ids {
         match runs.last_mut() {

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use imap_codec::imap_types::{
     core::AString,
     fetch::{MacroOrMessageDataItemNames, MessageDataItemName, Section},
@@ -89,6 +90,24 @@ pub fn fetch(
                 let (label, bytes) = section_bytes(raw, &part(), section.as_ref());
                 body_item(&label, &bytes, *partial)
             }
+            MessageDataItemName::Binary { section, partial, peek } => {
+                (out.seen, out.read) = (out.seen || !peek, true);
+                let (label, bytes) = binary(raw, &part(), section)?;
+                let mut item = body_item("", &bytes, *partial);
+                // The label stands where BODY's would.
+                let tail = item.split_off("BODY[".len());
+                let mut item = format!("BINARY[{label}").into_bytes();
+                item.extend_from_slice(&tail);
+                item
+            }
+            MessageDataItemName::BinarySize { section } => {
+                let (label, bytes) = binary(raw, &part(), section)?;
+                format!("BINARY.SIZE[{label}] {}", bytes.len()).into_bytes()
+            }
+            #[expect(
+                unreachable_patterns,
+                reason = "which items there are depends on features that others may set"
+            )]
             _ => return None,
         };
         out.items.push(item);
@@ -116,6 +135,47 @@ fn body_item(label: &str, bytes: &[u8], partial: Option<(u32, NonZeroU32)>) -> V
     let from = usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len());
     let to = from.saturating_add(usize::try_from(count.get()).unwrap_or(usize::MAX)).min(bytes.len());
     literal(&format!("BODY[{label}]<{start}>"), bytes.get(from..to).unwrap_or_default())
+}
+
+/// Label and decoded content of a part (RFC 3516); `None` if its encoding is not known.
+fn binary(raw: &[u8], whole: &Part, section: &[NonZeroU32]) -> Option<(String, Vec<u8>)> {
+    let numbers: Vec<u32> = section.iter().map(|number| number.get()).collect();
+    let label = numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+    if numbers.is_empty() {
+        return Some((label, raw.to_vec()));
+    }
+    let Some(part) = whole.find(&numbers) else { return Some((label, Vec::new())) };
+    let body = Part::slice(raw, &part.body);
+    let bytes = match part.encoding.as_str() {
+        "7bit" | "8bit" | "binary" => body.to_vec(),
+        "base64" => {
+            let text: Vec<u8> = body.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+            STANDARD.decode(text).unwrap_or_default()
+        }
+        "quoted-printable" => quoted_printable(body),
+        _ => return None,
+    };
+    Some((label, bytes))
+}
+
+fn quoted_printable(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'=' {
+            out.push(*first);
+        } else if let Some(after) = tail.strip_prefix(b"\r\n").or_else(|| tail.strip_prefix(b"\n")) {
+            rest = after;
+        } else if let Some(byte) = tail.get(..2).and_then(|digits| hex::decode(digits).ok()?.first().copied())
+        {
+            out.push(byte);
+            rest = tail.get(2..).unwrap_or_default();
+        } else {
+            out.push(b'=');
+        }
+    }
+    out
 }
 
 /// Label and bytes of a section.

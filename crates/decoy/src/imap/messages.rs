@@ -5,18 +5,24 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use imap_codec::imap_types::{
-    command::CommandBody, core::Charset, extensions::sort::SortCriterion, fetch::MacroOrMessageDataItemNames,
-    search::SearchKey, sequence::SequenceSet,
+    command::CommandBody,
+    core::Charset,
+    extensions::{sort::SortCriterion, thread::ThreadingAlgorithm},
+    fetch::MacroOrMessageDataItemNames,
+    search::SearchKey,
+    sequence::SequenceSet,
 };
 use mail_parser::MessageParser;
 
 use super::{
     boxes::name_of,
     changes::{copy, expunge, store},
+    esearch::Wanted,
     fetch,
     persona::TOOK,
     search::{self, Place},
     session::{Fact, Selected, Session, Step},
+    thread::{self, Algorithm},
 };
 use crate::mail::{
     mailbox::{Mailbox, Message},
@@ -96,6 +102,7 @@ pub fn run(
             | CommandBody::Store { .. }
             | CommandBody::Search { .. }
             | CommandBody::Sort { .. }
+            | CommandBody::Thread { .. }
             | CommandBody::Copy { .. }
             | CommandBody::Move { .. }
             | CommandBody::Expunge
@@ -135,6 +142,7 @@ pub fn run(
         finish(session, world, tag, &name, *uid, outcome, now, step);
         return true;
     }
+    let returning = session.returning.take();
     let outcome = match world.account(&login, now).and_then(|account| account.get_mut(&selected.name)) {
         None => Err("Mailbox was deleted under you".to_owned()),
         Some(mailbox) => {
@@ -147,7 +155,11 @@ pub fn run(
                     store(&mut view, sequence_set, *kind, *response, flags, *uid, step)
                 }
                 CommandBody::Search { charset, criteria, uid } => {
-                    search_command(&view, charset.as_ref(), criteria.as_ref(), *uid, step)
+                    let charset = charset.as_ref();
+                    search_command(&view, tag, returning, charset, criteria.as_ref(), *uid, step)
+                }
+                CommandBody::Thread { algorithm, charset, search_criteria, uid } => {
+                    thread_command(&view, algorithm, charset, search_criteria.as_ref(), *uid, step)
                 }
                 CommandBody::Sort { sort_criteria, search_criteria, charset, uid } => {
                     sort(&view, Some(charset), sort_criteria.as_ref(), search_criteria.as_ref(), *uid, step)
@@ -165,6 +177,7 @@ pub fn run(
             | CommandBody::Store { uid: true, .. }
             | CommandBody::Search { uid: true, .. }
             | CommandBody::Sort { uid: true, .. }
+            | CommandBody::Thread { uid: true, .. }
     );
     finish(session, world, tag, &name, uid, outcome, now, step);
     true
@@ -315,14 +328,48 @@ fn numbers<'m>(hits: impl Iterator<Item = (u32, &'m Message)>, uid: bool) -> Str
 
 fn search_command(
     view: &View<'_>,
+    tag: &str,
+    returning: Option<Wanted>,
     charset: Option<&Charset<'_>>,
     keys: &[SearchKey<'_>],
     uid: bool,
     step: &mut Step,
 ) -> Result<String, String> {
     check_charset(charset)?;
-    step.line(format!("* SEARCH{}", numbers(view.hits(keys).into_iter(), uid)));
+    let hits = view.hits(keys);
+    if let Some(wanted) = returning {
+        let found: Vec<u32> =
+            hits.iter().map(|(number, message)| if uid { message.uid } else { *number }).collect();
+        step.line(wanted.answer(tag, uid, &found));
+    } else {
+        step.line(format!("* SEARCH{}", numbers(hits.into_iter(), uid)));
+    }
     Ok("Search completed".to_owned())
+}
+
+fn thread_command(
+    view: &View<'_>,
+    algorithm: &ThreadingAlgorithm<'_>,
+    charset: &Charset<'_>,
+    keys: &[SearchKey<'_>],
+    uid: bool,
+    step: &mut Step,
+) -> Result<String, String> {
+    let algorithm = match algorithm {
+        ThreadingAlgorithm::References => Algorithm::References,
+        ThreadingAlgorithm::OrderedSubject => Algorithm::OrderedSubject,
+        other if other.to_string().eq_ignore_ascii_case("REFS") => Algorithm::Refs,
+        ThreadingAlgorithm::Other(_) => return Err("Unknown thread algorithm".to_owned()),
+    };
+    check_charset(Some(charset))?;
+    let mut hits = view.hits(keys);
+    if uid {
+        for (number, message) in &mut hits {
+            *number = message.uid;
+        }
+    }
+    step.line(format!("* THREAD {}", thread::threads(&hits, algorithm)));
+    Ok("Thread completed".to_owned())
 }
 
 fn sort(

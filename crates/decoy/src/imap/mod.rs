@@ -7,13 +7,16 @@ pub mod auth;
 pub mod boxes;
 pub mod changes;
 pub mod describe;
+pub mod esearch;
 pub mod fetch;
+pub mod listing;
 pub mod login;
 pub mod messages;
 pub mod part;
 pub mod persona;
 pub mod search;
 pub mod session;
+pub mod thread;
 pub mod wire;
 
 use std::{sync::Arc, time::Duration};

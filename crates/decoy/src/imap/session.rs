@@ -14,6 +14,8 @@ use imap_codec::{
 
 use super::{
     boxes,
+    esearch::{self, Wanted},
+    listing::{self, Request},
     login::{self, is_tag},
     messages,
     persona::{EARLY, LATE, TOOK},
@@ -123,6 +125,8 @@ pub struct Session {
     pub user: Option<String>,
     /// Selected mailbox.
     pub selected: Option<Selected>,
+    /// What a SEARCH under way is to return.
+    pub(super) returning: Option<Wanted>,
     pub(super) pending: Pending,
     pub(super) bad: u32,
     pub(super) failures: u32,
@@ -186,6 +190,17 @@ impl Session {
             self.not_understood(&tag, &name, line, &mut step);
             return step;
         }
+        let stripped = if self.is_early() { None } else { esearch::take(bytes) };
+        if let Some((_, wanted)) = &stripped {
+            let Some(wanted) = wanted else {
+                let name = if name == "UID" { "UID SEARCH" } else { "SEARCH" };
+                let text = format!("Error in IMAP command {name}: Unknown SEARCH return option");
+                self.refused(&tag, &text, &mut step);
+                return step;
+            };
+            self.returning = Some(*wanted);
+        }
+        let bytes = stripped.as_ref().map_or(bytes, |(plain, _)| plain.as_slice());
         match CommandCodec::default().decode(bytes) {
             Ok(([], command)) => {
                 let tag = command.tag.as_ref().to_owned();
@@ -203,8 +218,17 @@ impl Session {
                 };
                 self.run(world, &tag, body, now, &mut step);
             }
+            _ if !self.is_early() && matches!(name.as_str(), "LIST" | "XLIST") => {
+                match Request::parse(rest) {
+                    Ok(request) => listing::list(self, world, &tag, &request, now, &mut step),
+                    Err(why) => {
+                        self.refused(&tag, &format!("Error in IMAP command {name}: {why}"), &mut step);
+                    }
+                }
+            }
             _ => self.not_understood(&tag, &name, line, &mut step),
         }
+        self.returning = None;
         step
     }
 
@@ -373,7 +397,10 @@ impl Session {
                     .map(|word| String::from_utf8_lossy(word).to_uppercase());
                 match sub.as_deref() {
                     None => "Error in IMAP command: Invalid command name".to_owned(),
-                    Some(sub @ ("FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" | "SORT" | "EXPUNGE")) => {
+                    Some(
+                        sub
+                        @ ("FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" | "SORT" | "THREAD" | "EXPUNGE"),
+                    ) => {
                         format!("Error in IMAP command UID {sub}: Invalid arguments")
                     }
                     Some(sub) => format!(
@@ -393,7 +420,7 @@ impl Session {
 }
 
 /// Commands that exist after login.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "APPEND",
     "CAPABILITY",
     "CHECK",
@@ -419,5 +446,6 @@ const KNOWN: [&str; 26] = [
     "STATUS",
     "STORE",
     "SUBSCRIBE",
+    "THREAD",
     "UNSUBSCRIBE",
 ];

@@ -6,7 +6,7 @@ use crate::scene::{LOGIN, PASSWORD, Scene, document, run, tool};
 
 /// Mail arrives by rename from `tmp` while two IMAP sessions and a train of POP3 sessions read: nobody may see half a
 /// message, a number twice, or a message that is not where it was.
-const SCRIPT: &str = r#"
+const SCRIPT: &str = r"
 import imaplib, poplib, sys, os, threading, time
 imap, pop, user, password, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
 COUNT, TRAILER = 60, b'the last line\r\n'
@@ -75,7 +75,7 @@ for thread in threads: thread.join()
 assert not failures, failures
 assert finals['one'] == finals['two'] and set(finals['one']) == finals['pop']
 print('done')
-"#;
+";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_that_arrives_while_it_is_read_is_whole_and_keeps_its_id() {

@@ -6,7 +6,7 @@ use decnet_logline::captured_secret;
 
 use crate::scene::{LOGIN, PASSWORD, Scene, document, field, run, tool};
 
-const SCRIPT: &str = r#"
+const SCRIPT: &str = r"
 import poplib, sys, email
 port, user, password, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 def start():
@@ -38,7 +38,7 @@ p = start(); p.user(user); p.pass_(password)
 assert [line.split()[1] for line in p.uidl()[1]] == uids[:1], 'the deleted one is gone, the other has its name'
 p.quit()
 print('done')
-"#;
+";
 
 /// A message whose lines start with dots and another with bare line feeds, as files of a Maildir.
 fn fill(root: &Path) -> std::path::PathBuf {
