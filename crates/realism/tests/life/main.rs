@@ -262,3 +262,16 @@ fn fields_come_in_the_promised_order() {
         assert!(seen.contains(kind), "no {kind}");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    /// Whoever the people are, what is planned keeps the promise; only the mix needs more days than these.
+    #[test]
+    fn any_pool_lives(dice in proptest::collection::vec(0u32..1_000_000, 1..7), machines in 1u32..4, start in 0i64..700) {
+        let start = "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(start * 13);
+        let run = Run::new(&pools::random(&dice), machines, 3, 1, &start.to_rfc3339());
+        let report = run.checked();
+        proptest::prop_assert!(report.found.is_empty(), "{}", report.text());
+    }
+}

@@ -104,3 +104,39 @@ pub(crate) fn part_time() -> Value {
         ),
     ])
 }
+
+/// Hours, zones, days, tongues and tones as the dice fall; names that are hard on headers and logins.
+pub(crate) fn random(dice: &[u32]) -> Value {
+    let names =
+        ["Zoë O'Brien-Łuczak", "李雷", "Ada Park", "Ada Parker", "X", "Dr. Jean-Luc, \"Jo\" Müller", "ann"];
+    let zones = [
+        "UTC",
+        "Asia/Kathmandu",
+        "America/St_Johns",
+        "Pacific/Auckland",
+        "Europe/Berlin",
+        "Australia/Lord_Howe",
+    ];
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let people = dice.iter().zip(names).enumerate().map(|(index, (dice, name))| {
+        let (start, length) = (dice % 1440, (dice / 7) % 1440);
+        let end = (start + length) % 1440;
+        let hours = format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60);
+        let language = ["en", "de", "fr", "xx"][*dice as usize % 4];
+        let zone = zones[*dice as usize / 3 % zones.len()];
+        let mut person = person(name, &format!("p{index}@x{}.example", dice % 2), language, &hours, zone);
+        let work: Vec<&str> = days
+            .into_iter()
+            .enumerate()
+            .filter(|(day, _)| dice >> day & 1 == 1)
+            .map(|(_, day)| day)
+            .collect();
+        person["work_days"] = json!(work);
+        person["tone"] = json!(["formal", "direct", "casual", "technical"][*dice as usize / 5 % 4]);
+        if dice % 3 == 0 {
+            person["signature"] = json!("-- \n\u{201c}me\u{201d}");
+        }
+        person
+    });
+    json!(people.collect::<Vec<_>>())
+}
