@@ -185,10 +185,8 @@ pub fn check_mail(exchange: &Exchange<'_>, text: &str) -> Result<crate::mail::co
     leaks(&text, rules, sender)?;
     let (subject, body) = shape::mail(exchange, &text)?;
     blanks(&body)?;
-    if let Some(parent) = exchange.parent {
-        if repeats(&body, parent.excerpt) {
-            return Err(Rejected::Echo);
-        }
+    if exchange.parent.is_some_and(|parent| repeats(&body, parent.excerpt)) {
+        return Err(Rejected::Echo);
     }
     let body = shape::paragraphs(&by(sender, &body), tongue::is_dense(&sender.language))?;
     if tongue::is_foreign(&sender.language, &body) {
@@ -267,9 +265,8 @@ fn is_preamble(lower: &str) -> bool {
     let first = lower.lines().next().unwrap_or_default().trim_start_matches(['*', '#', '-', ' ', '"']);
     tongue::ALL.iter().flat_map(|tongue| tongue.preambles).any(|opening| {
         first.strip_prefix(opening).is_some_and(|rest| {
-            let whole_word =
-                opening.ends_with(|c: char| !c.is_ascii()) || !rest.starts_with(char::is_alphanumeric);
-            whole_word
+            // A whole word, where words have ends.
+            opening.ends_with(|c: char| !c.is_ascii()) || !rest.starts_with(char::is_alphanumeric)
         })
     })
 }

@@ -9,7 +9,7 @@ const SHELLS: &[&str] =
 const PYTHONS: &[&str] = &["#!/usr/bin/env python3", "#!/usr/bin/python3"];
 /// What nobody keeps in his home.
 const ABSURD: &[&str] =
-    &["rm -rf /\n", "rm -rf /*", "rm -rf / ", ":(){", "mkfs", "dd if=", "/dev/tcp/", "| sh\n", "| bash\n"];
+    &["rm -rf /\n", "rm -rf /*", "rm -rf / ", ":(){", "mkfs", "dd if=", ">& /dev/tcp", "| sh\n", "| bash\n"];
 const MAX_LINE: usize = 200;
 
 /// Whether a program suits a path: `.py` is Python's, `.sh` a shell's, anything else either's.
@@ -70,7 +70,8 @@ fn shell(code: &[&str]) -> bool {
     for line in code {
         let (bare, open) = unquoted(line, quote);
         quote = open;
-        let spaced = bare.replace([';', '(', ')', '&', '|'], " \u{1f} ");
+        // `${1:-$(date)}`: the brace belongs to the name, not to a block.
+        let spaced = bare.replace(")}", ")").replace([';', '(', ')', '&', '|'], " \u{1f} ");
         let mut starts = true;
         for word in spaced.split_whitespace() {
             match word {
@@ -102,7 +103,7 @@ fn python(code: &[&str]) -> bool {
     let text = code.join("\n");
     if text.contains("\"\"\"") || text.contains("'''") {
         // Long strings defy a look at single lines; an even number of marks must do.
-        return text.matches("\"\"\"").count() % 2 == 0 && text.matches("'''").count() % 2 == 0;
+        return ["\"\"\"", "'''"].iter().all(|mark| text.matches(mark).count().is_multiple_of(2));
     }
     let mut open = 0_i32;
     let mut block: Option<usize> = None;
@@ -111,10 +112,8 @@ fn python(code: &[&str]) -> bool {
         if line[..indent].contains('\t') {
             return false;
         }
-        if let Some(outer) = block.take().filter(|_| open == 0) {
-            if indent <= outer {
-                return false;
-            }
+        if block.take().is_some_and(|outer| indent <= outer) {
+            return false;
         }
         let (bare, quote) = unquoted(line, None);
         if quote.is_some() {
@@ -175,7 +174,7 @@ fn prose(code: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    const SHELL: &str = "#!/usr/bin/env bash\nset -euo pipefail\n# old dumps\ndir=/srv/dumps\nfor f in \"$dir\"/*.gz; do\n  if [ -s \"$f\" ]; then\n    echo \"it's fine: $f\"\n  else\n    rm -v \"$f\"\n  fi\ndone\ncase $1 in\n  -v) set -x ;;\n  *) true ;;\nesac\ncheck() {\n  df -h | awk '{print $5}'\n}\ncheck\n";
+    const SHELL: &str = "#!/usr/bin/env bash\nset -euo pipefail\n# old dumps\ndir=/srv/dumps\nfor f in \"$dir\"/*.gz; do\n  if [ -s \"$f\" ]; then\n    echo \"it's fine: $f\"\n  else\n    rm -v \"$f\"\n  fi\ndone\ncase $1 in\n  -v) set -x ;;\n  *) true ;;\nesac\ncheck() {\n  local day=${1:-$(date +%F)}\n  df -h | awk '{print $5}'\n}\ncheck\n";
     const PYTHON: &str = "#!/usr/bin/env python3\nimport sys\nfrom pathlib import Path\n\n\ndef size(path):\n    total = 0\n    for item in Path(path).rglob(\"*\"):\n        if item.is_file():\n            total += item.stat().st_size\n    return total\n\n\nprint({p: size(p)\n       for p in sys.argv[1:]})\n";
 
     #[test]

@@ -224,7 +224,7 @@ fn line(text: &str, most: usize) -> String {
     let plain: String = text
         .chars()
         .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
-        .filter(fits)
+        .filter(|c| fits(*c))
         .collect();
     let plain = plain.replace('"', "'");
     cut(&plain.split_whitespace().collect::<Vec<_>>().join(" "), most)
@@ -236,7 +236,7 @@ fn block(text: &str, most: usize) -> String {
         .replace("\r\n", "\n")
         .chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .filter(fits)
+        .filter(|c| fits(*c))
         .collect();
     cut(plain.trim(), most)
 }
@@ -247,6 +247,6 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 /// Not one of the characters of our fences, of chat templates, or of those that cannot be seen.
-fn fits(c: &char) -> bool {
-    !matches!(c, '<' | '>' | '`' | '|') && !super::check::is_hidden(*c)
+const fn fits(c: char) -> bool {
+    !matches!(c, '<' | '>' | '`' | '|') && !super::check::is_hidden(c)
 }

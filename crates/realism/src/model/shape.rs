@@ -251,10 +251,8 @@ fn is_header(line: &str) -> bool {
 /// same for one person.
 fn without_frame<'a>(exchange: &Exchange<'_>, body: &[&'a str]) -> Vec<&'a str> {
     let mut body = body;
-    if let Some((first, rest)) = body.split_first() {
-        if is_salutation(first, exchange.recipient.first_name()) {
-            body = rest;
-        }
+    if body.first().is_some_and(|first| is_salutation(first, exchange.recipient.first_name())) {
+        body = &body[1..];
     }
     if let Some(quoted) = body.iter().position(|line| line.starts_with('>')) {
         let intro = body[..quoted].iter().rposition(|line| !line.is_empty());
@@ -282,10 +280,8 @@ fn without_frame<'a>(exchange: &Exchange<'_>, body: &[&'a str]) -> Vec<&'a str> 
 
 fn is_salutation(line: &str, recipient: &str) -> bool {
     let words = line.split_whitespace().count();
-    let short = words <= 6 && line.chars().count() <= 60;
-    let named = !recipient.is_empty() && line.contains(recipient) && words <= 4;
-    short
-        && (line.ends_with([',', ':', '!', '，', '：', '！', '、']) || (named && !line.ends_with(['.', '?'])))
+    let greets = tongue::is_greeting(line) || (!recipient.is_empty() && line.contains(recipient));
+    greets && words <= 6 && line.chars().count() <= 60 && !line.ends_with(['.', '?', '。', '？'])
 }
 
 /// One line with single spaces.

@@ -1,10 +1,12 @@
 //! Properties of questions and judgements (spec P26, P29 to P31).
 
+use std::collections::BTreeMap;
+
 use decnet_core::Seed;
 use proptest::prelude::*;
 
 use super::{samples::persona, *};
-use crate::{Class, Draw, Persona, class::Group, persona::Tone};
+use crate::{Action, Class, Draw, Persona, Pool, class::Group, persona::Tone};
 
 fn draw(n: u8) -> Draw {
     Seed::from_hex(&format!("{n:02x}").repeat(32)).unwrap().rng()
@@ -182,7 +184,7 @@ fn a_class_has_its_form() {
     for bad in ["# Notes\n- a thing to do\n", "- [ ] a box in a note\n", "one two three\nOne two three\n"] {
         assert!(matches!(check_file(Class::Note, &ada, bad), Err(Rejected::Shape(_))), "{bad}");
     }
-    let many = (0..40).map(|n| format!("- [ ] task {n}\n")).collect::<String>();
+    let many = (0..40).map(|n| format!("- [ ] task {n}")).collect::<Vec<_>>().join("\n");
     assert_eq!(check_file(Class::Todo, &ada, &many), Err(Rejected::TooLong));
     assert!(check_file(Class::Todo, &ada, &format!("Things to do:\n{TODO}")).is_err());
     let boxes = "* [ ] call Jens.\n2. [X] **order** toner\n☑ write minutes\n☐ book room 4\n";
@@ -192,6 +194,36 @@ fn a_class_has_its_form() {
     );
     assert!(check_file(Class::Draft, &ada, &DRAFT.replace("\n\n", "\n")).is_err(), "one block is no letter");
     assert_eq!(check_file(Class::Draft, &ada, &format!("Subject: x\n\n{DRAFT}")), Err(Rejected::Headers));
+}
+
+/// What the templates write is what such files look like, so a judge that refuses it is wrong about people.
+#[test]
+fn templates_pass_for_what_a_model_wrote() {
+    let people =
+        Pool(vec![persona("Ada Park", "en"), persona("Jens Voss", "en"), persona("Lea Marchand", "en")]);
+    let start = "2026-03-02T00:00:00Z".parse().unwrap();
+    let mut seen: BTreeMap<Class, (u32, u32, Vec<String>)> = BTreeMap::new();
+    for planned in crate::lab::Life::new(&people, 6, 5, 7, start) {
+        let Action::Create(write) = &planned.action else { continue };
+        let Some(author) = people
+            .0
+            .iter()
+            .find(|persona| planned.persona.as_ref().is_some_and(|author| author.name == persona.name))
+        else {
+            continue;
+        };
+        let text = String::from_utf8(write.body.clone()).unwrap();
+        let entry = seen.entry(write.class).or_default();
+        entry.0 += 1;
+        match check_file(write.class, author, &text) {
+            Ok(_) => entry.1 += 1,
+            Err(why) => entry.2.push(format!("{why}: {text}")),
+        }
+    }
+    for class in USER {
+        let (all, passed, refused) = &seen[&class];
+        assert!(*all >= 20 && passed * 100 >= all * 95, "{class}: {passed} of {all}: {refused:#?}");
+    }
 }
 
 #[test]
@@ -232,6 +264,8 @@ fn mails_are_repaired_and_their_subjects_are_nobodys_constant() {
         (mail.subject.as_str(), mail.body.as_str()),
         ("Copiers", "the lease ends in June, what do we do?")
     );
+    let short = of("Subject: x2\n\nThat works!\n\nI will call them on Friday.", None).unwrap();
+    assert_eq!(short.body, "That works!\n\nI will call them on Friday.", "an answer is no salutation");
     let signed =
         of("Subject: x1\n\nthe lease ends in June, so call them.\n\nA. Park\nIT, floor 2", None).unwrap();
     assert_eq!(signed.body, "the lease ends in June, so call them.");

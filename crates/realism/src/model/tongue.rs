@@ -200,6 +200,57 @@ pub(super) static ALL: [Tongue; 9] = [
     },
 ];
 
+/// First words of salutations.
+const GREETINGS: &[&str] = &[
+    "hi",
+    "hello",
+    "hey",
+    "dear",
+    "good",
+    "hola",
+    "buenos",
+    "buenas",
+    "estimado",
+    "estimada",
+    "querido",
+    "querida",
+    "olá",
+    "oi",
+    "bom",
+    "boa",
+    "prezado",
+    "prezada",
+    "caro",
+    "cara",
+    "bonjour",
+    "salut",
+    "cher",
+    "chère",
+    "hallo",
+    "liebe",
+    "lieber",
+    "sehr",
+    "guten",
+    "moin",
+    "servus",
+    "ciao",
+    "gentile",
+    "buongiorno",
+    "salve",
+    "beste",
+    "hoi",
+    "dag",
+    "geachte",
+];
+/// Beginnings of salutations where words have no ends.
+const DENSE_GREETINGS: &[&str] = &["您好", "你好", "尊敬", "お疲れ", "お世話"];
+
+/// Whether a line begins as salutations do.
+pub(super) fn is_greeting(line: &str) -> bool {
+    let dense = DENSE_GREETINGS.iter().any(|opening| line.starts_with(opening));
+    dense || words(line).first().is_some_and(|word| GREETINGS.contains(&word.as_str()))
+}
+
 /// The first part of a code: `de` of `de-AT`.
 pub(super) fn primary(code: &str) -> String {
     code.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()

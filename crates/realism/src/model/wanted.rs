@@ -58,11 +58,11 @@ impl Round {
 }
 
 /// [`Round::wanted`] where nothing was refused yet.
-pub fn wanted<'a, P: Borrow<Persona>>(
-    personas: &'a [P],
+pub fn wanted<P: Borrow<Persona>>(
+    personas: &[P],
     counts: impl Fn(Class, &str) -> u64,
     target: u64,
-) -> Option<Want<'a>> {
+) -> Option<Want<'_>> {
     Round::default().wanted(personas, counts, target)
 }
 
