@@ -72,7 +72,7 @@ pub(super) fn machines(pool: &Pool, count: u32, seed: &Seed) -> Vec<Machine> {
             let has_mail = at < mail_machines;
             let role = if has_mail { &MAIL } else { role(&mut rng) };
             let name = role.names.get(rng.random_range(0..role.names.len())).copied().unwrap_or("srv");
-            let number = numbers.entry(name).or_insert(scheme.first);
+            let number = numbers.entry(name).or_insert_with(|| rng.random_range(1..=scheme.first));
             let host = scheme.name(name, *number);
             *number += 1 + rng.random_range(0..2);
             let mut services = vec![("ssh".to_owned(), 22)];
@@ -110,7 +110,9 @@ impl Scheme {
     }
 
     fn name(&self, role: &str, number: u32) -> String {
-        format!("{}{role}{}{number:0width$}", self.prefix, self.separator, width = self.width)
+        // `srv-srv-7` is nobody's idea of a name.
+        let prefix = if self.prefix.starts_with(role) { "" } else { self.prefix };
+        format!("{prefix}{role}{}{number:0width$}", self.separator, width = self.width)
     }
 }
 
@@ -155,7 +157,8 @@ fn residents(deck: &mut Deck<'_>, machines: usize, rng: &mut Draw) -> Vec<Reside
 fn resident(people: &[Arc<Persona>], person: usize) -> Option<Resident> {
     let persona = Arc::clone(people.get(person)?);
     let login = persona.login.clone().unwrap_or_else(|| "user".to_owned());
-    let id = persona.uid.unwrap_or_else(|| FIRST_UID.saturating_add(u32::try_from(person).unwrap_or_default()));
+    let id =
+        persona.uid.unwrap_or_else(|| FIRST_UID.saturating_add(u32::try_from(person).unwrap_or_default()));
     Some(Resident { home: format!("/home/{login}"), login, uid: id, gid: id, persona })
 }
 
