@@ -20,11 +20,14 @@ const TRIES: usize = 8;
 /// A new draft.
 pub(super) fn body(path: &str, pen: &Pen<'_>, voice: &Voice<'_>, rng: &mut Draw) -> String {
     let habit = Habit::of(pen);
-    let matter = voice.about(path.as_bytes());
+    let mut matter = voice.about(path.as_bytes());
     let topics = voice.topics();
     let topic = topics.choose(rng).copied();
     let mut said = HashSet::new();
     let mut blocks = vec![matter.say(pool(voice.lexicon.draft_heads, voice.manner()), rng)];
+    // Whom a letter is to is not spoken of in it.
+    let addressee = matter.fill("{who}", rng);
+    matter.to = &addressee;
     let paragraphs = rng.random_range(2..=3);
     let list_at = if rng.random_bool(0.3) { rng.random_range(1..=paragraphs) } else { 0 };
     for index in 1..=paragraphs {
@@ -65,7 +68,9 @@ pub(super) fn edit(
     rng: &mut Draw,
 ) -> Option<String> {
     let habit = Habit::of(pen);
-    let matter = voice.about(path.as_bytes());
+    let mut matter = voice.about(path.as_bytes());
+    let addressee = matter.fill("{who}", rng);
+    matter.to = &addressee;
     let blocks: Vec<&str> = previous.split("\n\n").filter(|block| !block.trim().is_empty()).collect();
     if blocks.len() >= PARAGRAPHS {
         return None;

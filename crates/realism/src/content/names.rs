@@ -166,9 +166,12 @@ fn name(
         2..17 => 1,
         _ => 2,
     };
+    let mut dated = false;
     for _ in 0..count {
-        let part = qualifier(class, pen, voice, habit, separator, rng);
-        if !part.is_empty() {
+        let (part, is_date) = qualifier(class, pen, voice, habit, separator, rng);
+        // One date is enough.
+        if !part.is_empty() && !(dated && is_date) {
+            dated |= is_date;
             name.push(separator);
             name.push_str(&part);
         }
@@ -196,7 +199,7 @@ fn qualifier(
     habit: &Habit,
     separator: char,
     rng: &mut Draw,
-) -> String {
+) -> (String, bool) {
     let date = pen.when;
     let month = usize::try_from(date.month0())
         .ok()
@@ -223,9 +226,10 @@ fn qualifier(
         _ => String::new(),
     };
     if !of_class.is_empty() {
-        return of_class;
+        return (of_class, class == Class::Todo);
     }
-    match rng.random_range(0..18) {
+    let roll = rng.random_range(0..18);
+    let text = match roll {
         0..2 => slug(month, joint),
         2..4 => format!("{}{joint}{:02}", date.year(), date.month()),
         4..7 => format!("{}{}", short_month(month, joint), date.day()),
@@ -239,7 +243,8 @@ fn qualifier(
         12 => format!("v{}", rng.random_range(2..6)),
         13 => format!("{}{joint}{:02}{joint}{:02}", date.year(), date.month(), date.day()),
         _ => habit.projects(pen)[rng.random_range(0..3)].to_owned(),
-    }
+    };
+    (text, roll < 10 || roll == 13)
 }
 
 /// The first three letters of a month where they are plain ones, else all of it.

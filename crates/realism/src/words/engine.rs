@@ -335,6 +335,12 @@ impl<'a> Voice<'a> {
             index = (index + 1) % count;
         }
         said.host = Some(index);
+        // Whoever names his machines after what they are for is not quoted.
+        let tells =
+            |name: &String| ["decnet", "decky", "decoy", "honey"].iter().any(|word| name.contains(word));
+        if self.hosts.get(index).is_some_and(tells) {
+            return MACHINES.get(index % MACHINES.len()).copied().unwrap_or("fs01");
+        }
         self.hosts.get(index).map_or_else(|| MACHINES.get(index).copied().unwrap_or("fs01"), String::as_str)
     }
 

@@ -17,7 +17,7 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
     ("meeting", &[
         "weekly", "standup", "budget round", "team meeting", "review", "steering meeting", "call with {supplier}", "jour fixe", "workshop",
         "audit", "handover", "kickoff for {project}", "customer visit", "board meeting", "fire drill", "quarterly review", "retro",
-        "planning round", "one-on-one with {who}", "town hall", "safety briefing", "training on {day}", "demo", "supplier meeting",
+        "planning round", "one-on-one with {who}", "town hall", "safety briefing", "training on {project}", "demo", "supplier meeting",
         "maintenance window", "{project} sync", "stocktaking", "site visit", "interview round", "year-end meeting",
     ]),
     ("thing", &[

@@ -175,7 +175,7 @@ pub(super) static TASKS: &[&str] = &[
     "office|send parcel to {supplier} in {city}",
     "office|get quote for {item} from {supplier}",
     "office|change sign at {room_or_place}",
-    "office|collect {amount} for the gift of {who}",
+    "office|collect {nn} EUR for the gift of {who}",
     "office|check stock of {supply} {when}",
     "office|let {contact} into {room_or_place} {when}",
     "office|new key for {room_or_place}, {who}",

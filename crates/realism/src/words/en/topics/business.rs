@@ -36,7 +36,7 @@ pub(super) const TOPICS: &[Topic] = &[
     topic("dunning", FINANCE, &[],
         &["{supplier} does not pay", "Open items {supplier}: {sum}", "Reminder to {supplier}"],
         &["{supplier} owes us {sum} {since}.", "I would like to send {supplier} a last reminder.", "{nn} days overdue: {supplier}."],
-        &["{who} says they are waiting for {thing}.", "They dispute {cost}.", "Should {project} go on meanwhile?", "A part, {amount}, came on {past}.", "{other} knows their accountant in {city}.", "The limit of {amount} is reached, no more deliveries.", "If nothing comes {deadline} it goes to {contact}."],
+        &["{who} says they are waiting for the {thing}.", "They dispute {cost}.", "Should {project} go on meanwhile?", "A part, {amount}, came on {past}.", "{other} knows their accountant in {city}.", "The limit of {amount} is reached, no more deliveries.", "If nothing comes {deadline} it goes to {contact}."],
         &["Please wait, I see {supplier} in {city} on {day}.", "They are right about {cost}, make a credit note.", "Stop the delivery, {who} agrees.", "I call {supplier} {when}.", "They promised {soon}, in writing to {who}."]),
     topic("purchase", &["finance", "office", "ops"], &[],
         &["Approval: {supplier}, {sum}", "Purchase for {project}", "{supplier} order, {sum}"],
