@@ -3,6 +3,7 @@
 //! This file joins the socket to the pure part, `session`. Each command is reported before it is answered. TLS is not
 //! spoken here and not advertised.
 
+mod login;
 pub mod session;
 
 use std::{sync::Arc, time::Duration};
