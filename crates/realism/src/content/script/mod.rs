@@ -101,7 +101,9 @@ pub(super) fn edit(previous: &str, voice: &Voice<'_>, rng: &mut Draw) -> Option<
     let line = comment(previous, voice, rng)?;
     let mut text = super::lists::ended(previous);
     // After an empty line a new block begins; a comment there stands above it.
-    let bytes = text.as_bytes();
+    // What looks like a line of code may be one of a text that runs over several: then the end is the only safe place.
+    let texts = ["<<", "\"\"\"", "'''"].iter().any(|mark| text.contains(mark));
+    let bytes = if texts { &[] } else { text.as_bytes() };
     let places: Vec<usize> =
         (2..bytes.len()).filter(|at| bytes[at - 2..*at] == *b"\n\n" && bytes[*at] != b'\n').collect();
     let place = places.get(rng.random_range(0..=places.len())).copied().unwrap_or(text.len());
