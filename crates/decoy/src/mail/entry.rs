@@ -29,7 +29,30 @@ pub struct Entry {
     /// Nobody has looked at it yet (it lies in `new`).
     pub fresh: bool,
     /// Flags in the file's name.
-    pub flags: BTreeSet<String>,
+    pub marks: Marks,
+}
+
+/// The flags of a Maildir name, in one byte: there are thousands of names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks(u8);
+
+/// Letters of a name in the order of the bits.
+const LETTERS: [(char, &str); 5] =
+    [('D', "\\Draft"), ('F', "\\Flagged"), ('R', "\\Answered"), ('S', "\\Seen"), ('T', "\\Deleted")];
+
+impl Marks {
+    /// What follows the colon of a name: `2,` and letters.
+    pub fn of(info: &str) -> Self {
+        let letters = info.strip_prefix("2,").unwrap_or_default();
+        let set = LETTERS.iter().zip(0..).filter(|((letter, _), _)| letters.contains(*letter));
+        Self(set.fold(0, |marks, (_, bit)| marks | 1 << bit))
+    }
+
+    /// The flags as clients name them.
+    pub fn flags(self) -> BTreeSet<String> {
+        let set = LETTERS.iter().zip(0..).filter(|(_, bit)| self.0 & 1 << bit != 0);
+        set.map(|((_, flag), _)| (*flag).to_owned()).collect()
+    }
 }
 
 /// What a file's state shows without reading it.
@@ -75,7 +98,7 @@ impl Entry {
             to: [parsed.to(), parsed.cc(), parsed.bcc()].into_iter().flat_map(addresses).collect(),
             id: parsed.message_id().map(str::to_owned),
             fresh: true,
-            flags: BTreeSet::new(),
+            marks: Marks::default(),
         })
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     body::Body,
-    entry::Entry,
+    entry::{Entry, Marks},
     mailbox::{Account, Message, canonical},
     uidlist::UidList,
 };
@@ -18,7 +18,7 @@ use super::{
 pub struct Feed {
     ids: UidList,
     /// Flags on disk of every mail that was made a message, whether or not it still is one.
-    placed: BTreeMap<Arc<str>, BTreeSet<String>>,
+    placed: BTreeMap<Arc<str>, Marks>,
 }
 
 /// A mail for a mailbox.
@@ -32,7 +32,7 @@ pub struct Arrival<'a> {
 
 impl Arrival<'_> {
     fn flags(&self) -> BTreeSet<String> {
-        let mut flags = self.entry.flags.clone();
+        let mut flags = self.entry.marks.flags();
         if self.sent {
             flags.insert("\\Seen".to_owned());
         }
@@ -82,7 +82,7 @@ impl Account {
             for arrival in &arrivals {
                 let entry = arrival.entry;
                 let uid = feed.ids.give(&entry.key, mailbox.next);
-                match feed.placed.insert(entry.key.clone(), entry.flags.clone()) {
+                match feed.placed.insert(entry.key.clone(), entry.marks) {
                     None => mailbox.insert(arrival.message(uid)),
                     Some(before) => {
                         // What a client removed has no message any more.
@@ -90,7 +90,7 @@ impl Account {
                         if let Some(message) = known {
                             message.body = Body::File(entry.path.clone());
                             message.size = entry.size;
-                            if before != entry.flags {
+                            if before != entry.marks {
                                 message.flags = arrival.flags();
                             }
                         }

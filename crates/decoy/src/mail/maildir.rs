@@ -16,7 +16,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    entry::{Entry, Stamp},
+    entry::{Entry, Marks, Stamp},
     spool::modified,
 };
 
@@ -175,22 +175,14 @@ impl Maildir {
                 entry.path = path.into();
             }
             entry.fresh = fresh;
-            entry.flags = flags(info);
+            entry.marks = Marks::of(info);
+            // Whose mailbox it lies in is whose mail it is.
+            entry.to = Vec::new();
             let time: String = base.chars().take_while(char::is_ascii_digit).collect();
             entry.order = time.parse().unwrap_or(entry.order);
         }
         Some((key, (stamp, entry)))
     }
-}
-
-/// The flags that a name carries after `:2,`.
-fn flags(info: &str) -> std::collections::BTreeSet<String> {
-    let letters = info.strip_prefix("2,").unwrap_or_default();
-    [('D', "\\Draft"), ('F', "\\Flagged"), ('R', "\\Answered"), ('S', "\\Seen"), ('T', "\\Deleted")]
-        .into_iter()
-        .filter(|(letter, _)| letters.contains(*letter))
-        .map(|(_, flag)| flag.to_owned())
-        .collect()
 }
 
 #[cfg(test)]
@@ -207,7 +199,7 @@ mod tests {
                 (
                     format!("{address}/{name}/{}", entry.key),
                     entry.fresh,
-                    entry.flags.iter().cloned().collect(),
+                    entry.marks.flags().into_iter().collect(),
                 )
             })
             .collect()
