@@ -170,7 +170,8 @@ fn name(
     for _ in 0..count {
         let (part, is_date) = qualifier(class, pen, voice, habit, separator, rng);
         // One date is enough.
-        if !part.is_empty() && !(dated && is_date) {
+        let again = dated && is_date;
+        if !part.is_empty() && !again {
             dated |= is_date;
             name.push(separator);
             name.push_str(&part);
