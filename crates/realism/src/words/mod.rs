@@ -18,6 +18,7 @@
 pub mod de;
 pub mod en;
 mod engine;
+mod form;
 pub mod fr;
 mod house;
 mod index;
@@ -27,7 +28,7 @@ mod tests;
 
 pub use self::{engine::Voice, house::House, index::pool, roles::field};
 pub(crate) use self::{
-    engine::{capitalise, pick},
+    form::{capitalise, pick},
     house::hash,
 };
 
