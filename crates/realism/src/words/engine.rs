@@ -61,7 +61,8 @@ const MACHINES: &[&str] = &[
 /// Whom and what a sentence has named already, so that it does not say that somebody meets himself.
 #[derive(Debug, Default)]
 struct Said {
-    who: [Option<usize>; 2],
+    /// Indexes of everybody named, as bits; whoever stands behind the 64th may be named twice.
+    people: u64,
     host: Option<usize>,
     /// Which of [`MATTERS`], as bits.
     matters: u32,
@@ -230,9 +231,11 @@ impl<'a> Voice<'a> {
     fn slot(&self, name: &str, depth: u8, said: &mut Said, out: &mut String, rng: &mut Draw) {
         let base = FORMS.iter().find_map(|form| name.strip_suffix(form)).unwrap_or(name);
         if let (Some(matter), Some(place)) = (self.about, MATTERS.iter().position(|known| *known == base)) {
-            // The second supplier of a sentence is another one.
+            // The second supplier of a sentence is another one, and who is named within another's words is somebody else.
             let bit = 1 << place;
-            if depth < DEPTH || said.matters & bit == 0 {
+            let person = matches!(base, "who" | "other");
+            let stays = if depth < DEPTH { !person } else { said.matters & bit == 0 };
+            if stays {
                 if depth == DEPTH {
                     said.matters |= bit;
                 }
@@ -256,10 +259,9 @@ impl<'a> Voice<'a> {
         }
         // Writing to a string cannot fail.
         let _ = match name {
-            "who" | "other" => out.write_str(self.somebody(name == "other", said, rng)),
             "me" => out.write_str(self.me),
             "to" if !self.to.is_empty() => out.write_str(self.to),
-            "to" => out.write_str(self.somebody(false, said, rng)),
+            "who" | "other" | "to" => out.write_str(self.somebody(said, rng)),
             "topic" if !self.topic.is_empty() => out.write_str(self.topic),
             "topic" | "project" => out.write_str(self.house.project(rng)),
             "day" => out.write_str(self.weekday(self.near(self.ahead, rng))),
@@ -307,25 +309,27 @@ impl<'a> Voice<'a> {
         };
     }
 
-    /// A colleague; `{who}` and `{other}` differ within one sentence where there are two.
-    fn somebody(&self, other: bool, said: &mut Said, rng: &mut Draw) -> &'a str {
+    /// A colleague whom this sentence has not named, where there is one; never the author, and never the reader.
+    fn somebody(&self, said: &mut Said, rng: &mut Draw) -> &'a str {
         let count = if self.colleagues.is_empty() { STRANGERS.len() } else { self.colleagues.len() };
-        let avoid = said.who[usize::from(!other)];
-        let mut index = rng.random_range(0..count);
-        // Nobody writes of himself by name either.
         let name = |index: usize| -> &'a str {
             self.colleagues.get(index).map_or_else(
                 || STRANGERS.get(index).copied().unwrap_or("Alex"),
                 |persona| persona.first_name(),
             )
         };
-        for _ in 0..count {
-            if Some(index) != avoid && name(index) != self.me && name(index) != self.to {
-                break;
-            }
-            index = (index + 1) % count;
-        }
-        said.who[usize::from(other)] = Some(index);
+        let bit = |index: usize| 1_u64.checked_shl(u32::try_from(index).unwrap_or(64)).unwrap_or(0);
+        let start = rng.random_range(0..count);
+        let others = || {
+            (start..start + count)
+                .map(|index| index % count)
+                .filter(|index| name(*index) != self.me && name(*index) != self.to)
+        };
+        let index = others()
+            .find(|index| said.people & bit(*index) == 0)
+            .or_else(|| others().next())
+            .unwrap_or(start);
+        said.people |= bit(index);
         name(index)
     }
 

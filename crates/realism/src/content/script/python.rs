@@ -2,12 +2,8 @@
 
 use super::{Chunk, Skeleton};
 
-pub(super) const SHEBANGS: Chunk = &[
-    "#!/usr/bin/env python3",
-    "#!/usr/bin/python3",
-    "#!/usr/bin/env python3",
-    "#!/usr/bin/env python3\n# -*- coding: utf-8 -*-",
-];
+pub(super) const SHEBANGS: Chunk =
+    &["#!/usr/bin/env python3", "#!/usr/bin/python3", "#!/usr/bin/env python3"];
 
 const TECH: &[&str] = &["ops", "dev"];
 const MAIN: Chunk = &[

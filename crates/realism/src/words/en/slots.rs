@@ -164,6 +164,10 @@ pub(super) static SLOTS: &[(&str, &[&str])] = &[
         "by {day}", "before {day}", "by {soon}", "before {soon}", "by the end of {month_ahead}", "by mid {month_ahead}", "before the {meeting}", "by {day} noon",
         "by end of week", "before month end", "within {n} days", "within {nn} days", "before {who} leaves", "on {day} at the latest", "by {day} evening",
     ]),
+    ("sched", &[
+        "on {day}", "{day} at {time}", "tomorrow", "on {soon}", "next week", "on {day} morning", "in {month_ahead}", "on {soon} at {time}", "{day} afternoon",
+        "at the end of {month_ahead}", "the week after next", "on {day}, if nothing comes up", "right after the {meeting}", "today at {time}",
+    ]),
     ("rate", &["{n}%", "{n}.5%", "{n}%", "1{digit}%"]),
     ("digit", &["0", "1", "2", "3", "4", "5", "6", "7", "8"]),
     ("nights", &["2", "3", "4", "5"]),

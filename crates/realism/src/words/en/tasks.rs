@@ -62,7 +62,7 @@ pub(super) static TASKS: &[&str] = &[
     "make {n} slides about {project} for {who}",
     "swap {day} with {who}",
     "put {doc} on the agenda of the {meeting}",
-    "enter hours for {project} in {system}",
+    "enter hours for {project}, {n} on {day}",
 
     "ops|restart {service} on {host} {when}",
     "ops|update {service} on {host} to {version}",

@@ -70,7 +70,7 @@ pub(super) const TOPICS: &[Topic] = &[
         &["You get it {when}.", "{supplier} agrees, but without the name.", "Take the story from {city} instead.", "I have a picture of {who} at {room_or_place}.", "Can {who} write it, I am full?"]),
     topic("customer-visit", SALES, &[],
         &["Visit of {supplier} on {soon}", "{supplier} comes {day}", "{supplier} in {city}"],
-        &["{supplier} visits us on {soon}.", "I will be at {supplier} in {city} {when}.", "{who} has arranged a visit of {supplier}."],
+        &["{supplier} visits us on {soon}.", "I will be at {supplier} in {city} {sched}.", "{who} has arranged a visit of {supplier}."],
         &["{n} people, among them their buyer; {who} knows them.", "Room {room} is booked from {time}.", "{other} shows {project}, I do the {thing}.", "They want to see {room_or_place}.", "{^snack} at noon, {who} orders.", "Open points: {cost} and the {thing}.", "Please no word about {other_supplier} while they are here."],
         &["I join for the part about {project}.", "{room} is too small, take {room_or_place}.", "I pick them up at {time}.", "Who tells them about {cost}?", "Good, {doc} will be ready."]),
 ];

@@ -29,7 +29,7 @@ pub(super) const TOPICS: &[Topic] = &[
         &["Put me on the list.", "{who} needs it more than I do.", "Is there another date than {soon}?", "I was there in {month}.", "From my team {who} and {other}."]),
     topic("sick-cover", HR, &[],
         &["{who} is ill", "Cover for {who}", "{who} out until {soon}"],
-        &["{who} is ill until {soon}.", "{who} called in sick this morning.", "We need cover for {who} {when}."],
+        &["{who} is ill until {soon}.", "{who} called in sick this morning.", "We need cover for {who} {sched}."],
         &["{other} takes the calls.", "The {meeting} on {day} has to wait.", "{ticket} and {doc} are urgent.", "The note is in {system}.", "{^contact} has been told.", "{^project} goes on with {other}.", "I have changed the mailbox text, {who} asked for it."],
         &["I can take {doc}.", "Get well soon to {who}.", "Then we cancel the {meeting}.", "Who has the key to {room_or_place}?", "{supplier} should know, shall I call?"]),
     topic("payroll-change", &["hr", "finance"], &[],
@@ -55,6 +55,6 @@ pub(super) const TOPICS: &[Topic] = &[
     topic("works-safety", &["hr", "office", "ops"], &[],
         &["Fire drill, {room_or_place}", "Safety round {room_or_place}", "First aid: {who}"],
         &["The safety inspection is on {soon}, {room_or_place} first.", "There will be a fire drill in {month_ahead}, {who} plans it.", "{^contact} has sent the report on safety."],
-        &["{^room_or_place} must be cleared {deadline}.", "{who} and {other} are first aiders now.", "The extinguisher in {room_or_place} is out of date.", "Meeting point is {room_or_place}, {who} counts.", "{supplier} checks {device} {when}.", "The report names {n} points, the worst is in {room_or_place}.", "Costs are {amount}, {contact} pays half."],
+        &["{^room_or_place} must be cleared {deadline}.", "{who} and {other} are first aiders now.", "The extinguisher in {room_or_place} is out of date.", "Meeting point is {room_or_place}, {who} counts.", "{supplier} checks {device} {sched}.", "The report names {n} points, the worst is in {room_or_place}.", "Costs are {amount}, {contact} pays half."],
         &["{^room_or_place} is clear.", "I can be the one who counts.", "Please not during the {meeting}.", "{who} has the list from last year.", "The lamp in {room_or_place} also needs a look."]),
 ];
