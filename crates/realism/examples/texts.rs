@@ -23,7 +23,7 @@ const PEOPLE: &[(&str, &str, &str)] = &[
     ("Ivo Keller", "Office Manager", "casual"),
 ];
 
-fn residents(language: &str) -> Vec<Resident> {
+fn residents(language: &str) -> Result<Vec<Resident>, serde_json::Error> {
     PEOPLE
         .iter()
         .map(|(name, role, tone)| {
@@ -31,18 +31,18 @@ fn residents(language: &str) -> Vec<Resident> {
             let value = serde_json::json!({
                 "name": name, "email": format!("{login}@nova.example"), "role": role, "tone": tone, "language": language,
             });
-            let persona: Persona = serde_json::from_value(value).expect("the sample personas are valid");
-            Resident { persona: Arc::new(persona), home: format!("/home/{login}"), login, uid: 1000, gid: 1000 }
+            let persona: Persona = serde_json::from_value(value)?;
+            Ok(Resident { persona: Arc::new(persona), home: format!("/home/{login}"), login, uid: 1000, gid: 1000 })
         })
         .collect()
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let language = arguments.next().unwrap_or_else(|| "en".to_owned());
     let class = arguments.next().unwrap_or_default();
     let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let residents = residents(&language);
+    let residents = residents(&language)?;
     let everyone: Vec<Arc<Persona>> =
         residents.iter().map(|resident| Arc::clone(&resident.persona)).collect();
     let hosts: Vec<String> =
@@ -64,7 +64,7 @@ fn main() {
                     content::path(kind, &pen, &|path| paths.contains(&path.to_owned()), &mut rng)
                 {
                     if class.is_empty() || class == kind.as_str() {
-                        let mut body = content::body(kind, &path, &pen, &mut rng).expect("people write this");
+                        let mut body = content::body(kind, &path, &pen, &mut rng)?;
                         if let Ok(Some(edited)) = content::edit(kind, &path, &body, &pen, &mut rng) {
                             body = edited;
                         }
@@ -98,4 +98,5 @@ fn main() {
         }
     }
     println!("languages: {}", words::ALL.iter().map(|lexicon| lexicon.code).collect::<Vec<_>>().join(" "));
+    Ok(())
 }
