@@ -309,22 +309,21 @@ impl<'a> Voice<'a> {
         };
     }
 
-    /// A colleague whom this sentence has not named, where there is one; never the author, and never the reader.
+    /// A colleague whom this sentence has not named, where there is one; never the author, and never the reader. Who has
+    /// no colleagues speaks of strangers.
     fn somebody(&self, said: &mut Said, rng: &mut Draw) -> &'a str {
-        let count = if self.colleagues.is_empty() { STRANGERS.len() } else { self.colleagues.len() };
+        let third = |name: &str| name != self.me && self.to.split_whitespace().all(|part| part != name);
+        let alone = !self.colleagues.iter().any(|persona| third(persona.first_name()));
+        let count = if alone { STRANGERS.len() } else { self.colleagues.len() };
         let name = |index: usize| -> &'a str {
-            self.colleagues.get(index).map_or_else(
-                || STRANGERS.get(index).copied().unwrap_or("Alex"),
-                |persona| persona.first_name(),
-            )
+            match self.colleagues.get(index) {
+                Some(persona) if !alone => persona.first_name(),
+                _ => STRANGERS.get(index).copied().unwrap_or("Alex"),
+            }
         };
         let bit = |index: usize| 1_u64.checked_shl(u32::try_from(index).unwrap_or(64)).unwrap_or(0);
         let start = rng.random_range(0..count);
-        let others = || {
-            (start..start + count)
-                .map(|index| index % count)
-                .filter(|index| name(*index) != self.me && name(*index) != self.to)
-        };
+        let others = || (start..start + count).map(|index| index % count).filter(|index| third(name(*index)));
         let index = others()
             .find(|index| said.people & bit(*index) == 0)
             .or_else(|| others().next())

@@ -272,6 +272,11 @@ fn the_engine_fills_what_it_knows() {
         let day = voice.fill("{soon}", &mut rng);
         assert!(day.starts_with("March ") || day.starts_with("April "), "{day}");
     }
+    let alone = [Arc::new(me.clone())];
+    assert!(
+        (0..50)
+            .all(|_| !Voice::new(&me, &alone, &hosts, when).fill("{who} {other}", &mut rng).contains("Ivo"))
+    );
     let told = ["decky-07".to_owned()];
     assert!(!Voice::new(&me, &colleagues, &told, when).fill("{host}", &mut rng).contains("decky"));
     assert_eq!(voice.fill("{to}, {^topic} and {me}", &mut rng), "Eva, The fence and Ivo");
