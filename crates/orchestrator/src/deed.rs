@@ -119,6 +119,7 @@ impl Deed {
                 let login = known(path).map(|file| file.login.clone()).unwrap_or_default();
                 (login, Step::Delete { path: path.clone(), previous: previous.clone() })
             }
+            Action::Email(message) if message.path.is_empty() => return None,
             Action::Email(message) => {
                 let (uid, gid) = owner(&message.to).unwrap_or((VMAIL, VMAIL));
                 (

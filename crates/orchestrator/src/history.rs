@@ -87,7 +87,9 @@ pub(crate) fn live(
                 for done in planned {
                     trace(&done, &mut traces);
                     shelf.apply(&done);
-                    if let Action::Email(message) = done.action {
+                    if let Action::Email(message) = done.action
+                        && !message.path.is_empty()
+                    {
                         answered.extend(message.in_reply_to.clone());
                         history.mails.push((*message, false));
                     }

@@ -36,4 +36,6 @@ pub struct Options {
     pub once: bool,
     /// The plan of the next day is printed, and nothing is touched.
     pub dry_run: bool,
+    /// The longest sleep between two looks at the clock; absent = half a second. For clocks that are set by hand.
+    pub nap: Option<std::time::Duration>,
 }

@@ -10,10 +10,11 @@ use decnet_orchestrator::{Options, orchestrate};
 
 #[derive(Parser)]
 #[command(name = "decnet-orchestrator", version, about = "Keeps deckies busy with traffic, files and mail")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Cli {
     #[command(flatten)]
     common: CommonArgs,
-    /// Let a language model write texts ahead of time (else: if DECNET_REALISM_LLM names one)
+    /// Let a language model write texts ahead of time (else: if `DECNET_REALISM_LLM` names one)
     #[arg(long, overrides_with = "no_llm")]
     llm: bool,
     /// Use templates only, whatever the settings say
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         (_, true) => Some(false),
         _ => None,
     };
-    let options = Options { seed: cli.seed, llm, once: cli.once, dry_run: cli.dry_run };
+    let options = Options { seed: cli.seed, llm, once: cli.once, dry_run: cli.dry_run, nap: None };
     let info = WorkerInfo::new(Worker::Orchestrator, env!("CARGO_PKG_VERSION"));
     decnet_kit::run(info, &cli.common, move |ctx| orchestrate(ctx, options))
 }

@@ -55,14 +55,17 @@ pub async fn orchestrate(ctx: Ctx, options: Options) -> Result<()> {
     let pool = PoolFile::new(pool_path(settings.realism_personas.as_deref()));
     let mut watcher = Watcher::new(Agent::new(ctx.bus()), secret, node.clone(), pool);
     let desk = Desk::new(ctx.clone(), node.clone());
-    let texts = Arc::new(Texts::default());
+    let texts = Texts::open(&ctx, options.llm, &node)?;
+    let report = Arc::clone(&texts);
+    ctx.heartbeat_extra(Box::new(move || Ok(report.report())));
     if options.once || options.dry_run {
         return trial(&ctx, &desk, &mut watcher, &texts, &options).await;
     }
     let (tell, world) = watch::channel(Arc::new(World::default()));
     ctx.spawn("watch", watch(ctx.clone(), watcher, tell));
+    ctx.spawn("texts", Arc::clone(&texts).top_up(ctx.clone(), world.clone()));
     ctx.spawn("prune", prune::run(ctx.clone()));
-    Scheduler::new(desk, texts, &node).run(world).await
+    Scheduler::new(desk, texts, &node, options.nap.unwrap_or(NAP)).run(world).await
 }
 
 /// Looks once, does or prints, and ends the worker.
@@ -138,10 +141,11 @@ struct Scheduler {
     /// Arrivals that somebody was in the way of: when they are tried again, and when they were due.
     postponed: Vec<(DateTime<Utc>, DateTime<Utc>, String, Arrival)>,
     jobs: JoinSet<(String, Ended)>,
+    nap: Duration,
 }
 
 impl Scheduler {
-    fn new(desk: Arc<Desk>, texts: Arc<Texts>, node: &Seed) -> Self {
+    fn new(desk: Arc<Desk>, texts: Arc<Texts>, node: &Seed, nap: Duration) -> Self {
         let calendar = Calendar::new(node.clone(), desk.ctx.now());
         Self {
             desk,
@@ -153,6 +157,7 @@ impl Scheduler {
             waiting: BTreeMap::new(),
             postponed: Vec::new(),
             jobs: JoinSet::new(),
+            nap,
         }
     }
 
@@ -185,12 +190,7 @@ impl Scheduler {
 
     fn until_next(&mut self, now: DateTime<Utc>) -> Duration {
         let next = self.calendar.next(now).into_iter().chain(self.postponed.iter().map(|(at, ..)| *at)).min();
-        let rest = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(if next.is_some() {
-            Duration::ZERO
-        } else {
-            NAP
-        });
-        rest.min(NAP)
+        next.map_or(self.nap, |at| (at - now).to_std().unwrap_or_default().min(self.nap))
     }
 
     /// The world is another one.

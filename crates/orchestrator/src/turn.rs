@@ -70,7 +70,7 @@ pub(crate) async fn take(
             Decision::Act(planned) => planned,
         };
         let mut planned = planned;
-        let model = texts.dress(db, world, arrival, &shelf, &mut planned).await;
+        let model = texts.dress(db, &world.fleet, site, arrival, &mut planned).await?;
         let fresh: Vec<String> = planned.iter().filter_map(body).map(sha256).collect();
         if !db.synthetic_files().known_hashes(&fresh).await?.is_empty() {
             continue;

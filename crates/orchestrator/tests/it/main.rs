@@ -1,0 +1,7 @@
+//! The orchestrator with a real broker, database, agent and decoys; its clock is set by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod day;
+mod ground;
+mod mishaps;
