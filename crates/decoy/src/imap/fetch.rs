@@ -93,12 +93,9 @@ pub fn fetch(
             MessageDataItemName::Binary { section, partial, peek } => {
                 (out.seen, out.read) = (out.seen || !peek, true);
                 let (label, bytes) = binary(raw, &part(), section)?;
-                let mut item = body_item("", &bytes, *partial);
-                // The label stands where BODY's would.
-                let tail = item.split_off("BODY[".len());
-                let mut item = format!("BINARY[{label}").into_bytes();
-                item.extend_from_slice(&tail);
-                item
+                let numbers: Vec<u32> = section.iter().map(|number| number.get()).collect();
+                let decoded = !numbers.is_empty() && part().find(&numbers).is_some_and(Part::is_encoded);
+                binary_item(&label, &bytes, *partial, decoded)
             }
             MessageDataItemName::BinarySize { section } => {
                 let (label, bytes) = binary(raw, &part(), section)?;
@@ -176,6 +173,16 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// What was decoded may hold anything and is announced with a tilde (RFC 3516, 7).
+fn binary_item(label: &str, bytes: &[u8], partial: Option<(u32, NonZeroU32)>, decoded: bool) -> Vec<u8> {
+    let item = body_item(label, bytes, partial);
+    let item = item.get("BODY".len()..).unwrap_or_default();
+    let open = item.iter().position(|b| *b == b'{').unwrap_or(0);
+    let (head, literal) = item.split_at(open);
+    let mark: &[u8] = if decoded { b"~" } else { b"" };
+    [b"BINARY", head, mark, literal].concat()
 }
 
 /// Label and bytes of a section.

@@ -51,12 +51,12 @@ impl Request {
     }
 
     /// Reads the arguments of an extended LIST; what is wrong in Dovecot's words.
-    pub fn parse(arguments: &[u8]) -> Result<Self, &'static str> {
+    pub fn parse(arguments: &[u8]) -> Result<Self, String> {
         const BAD: &str = "Invalid arguments";
         let mut values = Vec::new();
         let mut rest = arguments;
         while !rest.is_empty() {
-            let (value, after) = value(rest, 0).ok_or(BAD)?;
+            let (value, after) = value(rest, 0).ok_or_else(|| BAD.to_owned())?;
             values.push(value);
             rest = after;
         }
@@ -64,18 +64,22 @@ impl Request {
         let mut request = Self::default();
         if let Some(Value::List(options)) = values.next_if(|value| matches!(value, Value::List(_))) {
             request.extended = true;
+            let others = options.iter().any(|option| option.text() != "RECURSIVEMATCH");
+            if !others && !options.is_empty() {
+                return Err("RECURSIVEMATCH must not be the only selection".to_owned());
+            }
             for option in options {
                 match option.text().as_str() {
                     "SUBSCRIBED" => (request.only_subscribed, request.subscribed) = (true, true),
                     "SPECIAL-USE" => (request.only_special, request.special) = (true, true),
                     "REMOTE" | "RECURSIVEMATCH" => {}
-                    _ => return Err("Unknown select options"),
+                    _ => return Err("Unknown select options".to_owned()),
                 }
             }
         }
-        let Some(Value::Text(reference)) = values.next() else { return Err(BAD) };
+        let Some(Value::Text(reference)) = values.next() else { return Err(BAD.to_owned()) };
         request.reference = reference;
-        request.patterns = match values.next().ok_or(BAD)? {
+        request.patterns = match values.next().ok_or("Invalid pattern")? {
             Value::Text(pattern) => vec![pattern],
             Value::List(patterns) => {
                 request.extended = true;
@@ -85,17 +89,18 @@ impl Request {
         };
         match (values.next(), values.next()) {
             (None, _) => {}
-            (Some(word), Some(Value::List(options)))
-                if word.text() == "RETURN" && values.next().is_none() =>
-            {
+            (Some(word), Some(Value::List(options))) if word.text() == "RETURN" => {
+                if values.next().is_some() {
+                    return Err("Extra arguments".to_owned());
+                }
                 request.returning(options)?;
             }
-            _ => return Err(BAD),
+            _ => return Err(BAD.to_owned()),
         }
         Ok(request)
     }
 
-    fn returning(&mut self, options: Vec<Value>) -> Result<(), &'static str> {
+    fn returning(&mut self, options: Vec<Value>) -> Result<(), String> {
         self.extended = true;
         let mut options = options.into_iter();
         while let Some(option) = options.next() {
@@ -104,11 +109,16 @@ impl Request {
                 "CHILDREN" => self.children = true,
                 "SPECIAL-USE" => self.special = true,
                 "STATUS" => {
-                    let Some(Value::List(items)) = options.next() else { return Err("Invalid status items") };
-                    let items: Option<Vec<_>> = items.iter().map(|item| status_item(&item.text())).collect();
-                    self.status = Some(items.ok_or("Invalid status items")?);
+                    let Some(Value::List(items)) = options.next() else {
+                        return Err("Invalid arguments".to_owned());
+                    };
+                    let known = |item: &Value| {
+                        let name = item.text();
+                        status_item(&name).ok_or_else(|| format!("Invalid status item {name}"))
+                    };
+                    self.status = Some(items.iter().map(known).collect::<Result<_, _>>()?);
                 }
-                _ => return Err("Unknown return options"),
+                _ => return Err("Unknown return options".to_owned()),
             }
         }
         Ok(())
@@ -295,19 +305,20 @@ mod tests {
         assert!(request.only_subscribed && request.status == Some(vec![StatusDataItemName::UidNext]));
         for (text, why) in [
             ("", "Invalid arguments"),
-            ("\"\"", "Invalid arguments"),
+            ("\"\"", "Invalid pattern"),
+            ("(RECURSIVEMATCH) \"\" x", "RECURSIVEMATCH must not be the only selection"),
             ("(", "Invalid arguments"),
             ("\"\" \"x", "Invalid arguments"),
             ("\"\" {9}\r\nx", "Invalid arguments"),
             ("\"\" x RETURN (", "Invalid arguments"),
-            ("\"\" x RETURN (CHILDREN) y", "Invalid arguments"),
+            ("\"\" x RETURN (CHILDREN) y", "Extra arguments"),
             ("((((((x)))))) \"\" x", "Invalid arguments"),
             ("(X) \"\" x", "Unknown select options"),
             ("\"\" x RETURN (X)", "Unknown return options"),
-            ("\"\" x RETURN (STATUS)", "Invalid status items"),
-            ("\"\" x RETURN (STATUS (X))", "Invalid status items"),
+            ("\"\" x RETURN (STATUS)", "Invalid arguments"),
+            ("\"\" x RETURN (STATUS (X))", "Invalid status item X"),
         ] {
-            assert_eq!(read(text), Err(why), "{text}");
+            assert_eq!(read(text), Err(why.to_owned()), "{text}");
         }
     }
 

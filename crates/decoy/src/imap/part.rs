@@ -47,6 +47,11 @@ impl Part {
         self.kind.0 == "multipart"
     }
 
+    /// Whether its bytes stand for others.
+    pub fn is_encoded(&self) -> bool {
+        matches!(self.encoding.as_str(), "base64" | "quoted-printable")
+    }
+
     /// Whether it wraps a message.
     pub fn is_message(&self) -> bool {
         self.kind == ("message".to_owned(), "rfc822".to_owned())

@@ -264,6 +264,15 @@ fn extended_commands_are_dovecots() {
             format!("* 1 FETCH (BINARY[1] {{23}}|Hello there|line two| BINARY.SIZE[1] 23)|{}", done("Fetch")),
         ),
         (
+            "FETCH 2 (BINARY[])",
+            format!(
+                "* 2 FETCH (FLAGS (\\Seen \\Recent) BINARY[] {{{}}}|{})|{}",
+                MESSAGE.len() + 4,
+                MESSAGE.replace("Hello\r", "Re: Hello\r").replace("\r\n", "|"),
+                done("Fetch")
+            ),
+        ),
+        (
             "LIST (SUBSCRIBED) \"\" \"%\"",
             format!(
                 "* LIST (\\Subscribed) \".\" Archive|* LIST (\\Subscribed) \".\" Drafts|* LIST (\\Subscribed) \".\" Sent|* LIST (\\Subscribed) \".\" Trash|{}",

@@ -319,7 +319,7 @@ fn size(args: &str) -> Result<u64, String> {
     if digits.is_empty() {
         return Err(format!("Invalid size: {args}"));
     }
-    let size = digits.parse().map_err(|_| format!("Size too large: {rest}"))?;
+    let size = digits.parse().map_err(|_| format!("Size too large: {args}"))?;
     if rest.is_empty() { Ok(size) } else { Err(format!("Noise after size: {rest}")) }
 }
 

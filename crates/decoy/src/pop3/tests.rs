@@ -202,6 +202,7 @@ fn after_login_every_answer_is_dovecots() {
         ("TOP 9 1", "-ERR There's no message 9.|".to_owned()),
         ("TOP 1 -1", "-ERR Invalid size: -1|".to_owned()),
         ("TOP 1 1 x", "-ERR Noise after size:  x|".to_owned()),
+        ("TOP 1 99999999999999999999", "-ERR Size too large: 99999999999999999999|".to_owned()),
         ("TOP", "-ERR Invalid message number: |".to_owned()),
         ("RETR", "-ERR Invalid message number: |".to_owned()),
         ("retr  1", format!("+OK 147 octets|{head}Hello|..dot line|last|.|")),
