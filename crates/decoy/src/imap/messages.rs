@@ -1,36 +1,29 @@
-//! Commands on messages of the selected mailbox: FETCH, SEARCH, SORT, CLOSE; what changes messages is in
-//! `changes`.
-
-use std::sync::Arc;
+//! Commands on messages of the selected mailbox: SEARCH, SORT, THREAD, CLOSE; FETCH is in `reading`, what changes messages
+//! in `changes`.
 
 use chrono::{DateTime, Utc};
 use imap_codec::imap_types::{
     command::CommandBody,
     core::Charset,
     extensions::{sort::SortCriterion, thread::ThreadingAlgorithm},
-    fetch::MacroOrMessageDataItemNames,
     search::SearchKey,
     sequence::SequenceSet,
 };
-use mail_parser::MessageParser;
 
 use super::{
     boxes::name_of,
     changes::{copy, expunge, store},
     esearch::Wanted,
-    fetch,
     persona::TOOK,
+    reading::Reading,
     search::{self, Place},
-    session::{Fact, Selected, Session, Step},
+    session::{Selected, Session, Step},
     thread::{self, Algorithm},
 };
 use crate::mail::{
     mailbox::{Mailbox, Message},
     world::World,
 };
-
-/// Reads of one command that are reported one by one.
-const READS_MAX: usize = 50;
 
 /// The selected mailbox while a command runs.
 pub(super) struct View<'a> {
@@ -149,7 +142,17 @@ pub fn run(
             let mut view = View { selected: &mut selected, mailbox, now };
             match body {
                 CommandBody::Fetch { sequence_set, macro_or_item_names, uid } => {
-                    fetch_command(&mut view, sequence_set, macro_or_item_names, *uid, step)
+                    match Reading::new(&view, tag, sequence_set, macro_or_item_names, *uid) {
+                        Ok(mut reading) => {
+                            let Some(outcome) = reading.slice(&mut view, step) else {
+                                session.selected = Some(selected);
+                                session.reading = Some(reading);
+                                return true;
+                            };
+                            outcome
+                        }
+                        Err(why) => Err(why),
+                    }
                 }
                 CommandBody::Store { sequence_set, kind, response, flags, uid } => {
                     store(&mut view, sequence_set, *kind, *response, flags, *uid, step)
@@ -181,6 +184,27 @@ pub fn run(
     );
     finish(session, world, tag, &name, uid, outcome, now, step);
     true
+}
+
+/// Goes on with a FETCH that was too much for one answer.
+pub fn go_on(session: &mut Session, world: &mut World, now: DateTime<Utc>) -> Step {
+    let mut step = Step::default();
+    let (Some(mut reading), Some(mut selected)) = (session.reading.take(), session.selected.take()) else {
+        return step;
+    };
+    let login = session.user.clone().unwrap_or_default();
+    let outcome = match world.account(&login, now).and_then(|account| account.get_mut(&selected.name)) {
+        None => Some(Err("Mailbox was deleted under you".to_owned())),
+        Some(mailbox) => reading.slice(&mut View { selected: &mut selected, mailbox, now }, &mut step),
+    };
+    session.selected = Some(selected);
+    match outcome {
+        None => session.reading = Some(reading),
+        Some(outcome) => {
+            finish(session, world, &reading.tag, "FETCH", reading.uid, outcome, now, &mut step);
+        }
+    }
+    step
 }
 
 /// Ends a command: news that may be told now, and its result.
@@ -255,59 +279,6 @@ pub fn sync(
         step.line(format!("* {} EXISTS", selected.uids.len()));
         step.line(format!("* {} RECENT", selected.recent.len()));
     }
-}
-
-fn fetch_command(
-    view: &mut View<'_>,
-    set: &SequenceSet,
-    names: &MacroOrMessageDataItemNames<'_>,
-    uid: bool,
-    step: &mut Step,
-) -> Result<String, String> {
-    let picked = view.pick(set, uid).ok_or("Invalid messageset")?;
-    let names = fetch::items(names, uid);
-    let mut lost = false;
-    for (number, id) in picked {
-        let recent = view.recent(id);
-        let Some(message) = view.mailbox.get(id) else { continue };
-        let raw = if fetch::needs_bytes(&names) {
-            let Some(raw) = message.body.bytes() else {
-                lost = true;
-                continue;
-            };
-            raw
-        } else {
-            Arc::default()
-        };
-        let mut fetched = fetch::fetch(message, &raw, &names, recent).ok_or("Unknown parameter")?;
-        if fetched.read && step.facts.len() <= READS_MAX {
-            let subject = MessageParser::default()
-                .parse_headers(&raw)
-                .and_then(|parsed| parsed.subject().map(str::to_owned))
-                .unwrap_or_default();
-            step.facts.push(Fact::Read { mailbox: view.selected.name.clone(), uid: id, subject });
-        }
-        if fetched.seen
-            && !view.selected.read_only
-            && !message.has("\\Seen")
-            && let Some(message) = view.mailbox.get_mut(id)
-        {
-            message.flags.insert("\\Seen".to_owned());
-            let flags = format!("FLAGS ({})", message.flag_list(recent)).into_bytes();
-            // FETCH FLAGS asked for in the same command already shows the new state.
-            fetched.items.retain(|item| !item.starts_with(b"FLAGS ("));
-            let at = usize::from(uid).min(fetched.items.len());
-            fetched.items.insert(at, flags);
-        }
-        let mut line = format!("* {number} FETCH (").into_bytes();
-        line.extend_from_slice(&fetched.items.join(&b' '));
-        line.push(b')');
-        step.line(line);
-    }
-    if lost {
-        return Err("NO [EXPUNGEISSUED] Some of the requested messages no longer exist".to_owned());
-    }
-    Ok("Fetch completed".to_owned())
 }
 
 /// Charsets that are searched in.

@@ -14,6 +14,7 @@ pub mod login;
 pub mod messages;
 pub mod part;
 pub mod persona;
+pub mod reading;
 pub mod search;
 pub mod session;
 pub mod thread;
@@ -88,8 +89,14 @@ impl Service for Imap {
                     if early && !session.is_early() {
                         conn.set_idle(LATE_IDLE);
                     }
-                    let close = step.close;
+                    let mut close = step.close;
                     self.send(&mut stream, &conn, step).await?;
+                    loop {
+                        let now = self.context.clock.now();
+                        let Some(step) = session.go_on(&mut self.store.world(), now) else { break };
+                        close |= step.close;
+                        self.send(&mut stream, &conn, step).await?;
+                    }
                     if close {
                         stream.shutdown().await?;
                         return Ok(());

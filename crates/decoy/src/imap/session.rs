@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use imap_codec::{
     CommandCodec,
     decode::Decoder,
@@ -19,6 +19,7 @@ use super::{
     login::{self, is_tag},
     messages,
     persona::{EARLY, LATE, TOOK},
+    reading::Reading,
 };
 use crate::mail::world::World;
 
@@ -26,6 +27,9 @@ use crate::mail::world::World;
 const EARLY_BAD_MAX: u32 = 3;
 /// Bad commands after login after which the server hangs up.
 const LATE_BAD_MAX: u32 = 20;
+
+/// How long an idling client hears nothing at most.
+const STILL_HERE: TimeDelta = TimeDelta::minutes(2);
 
 /// Something worth reporting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +119,7 @@ pub(super) enum Pending {
     /// The answer to AUTHENTICATE.
     Auth { tag: String, login: bool, user: Option<Vec<u8>> },
     /// DONE.
-    Idle { tag: String },
+    Idle { tag: String, told: DateTime<Utc> },
 }
 
 /// A session.
@@ -125,6 +129,8 @@ pub struct Session {
     pub user: Option<String>,
     /// Selected mailbox.
     pub selected: Option<Selected>,
+    /// A FETCH under way.
+    pub(super) reading: Option<Reading>,
     /// What a SEARCH under way is to return.
     pub(super) returning: Option<Wanted>,
     pub(super) pending: Pending,
@@ -155,7 +161,20 @@ impl Session {
     pub fn idle_tick(&mut self, world: &mut World, now: DateTime<Utc>) -> Step {
         let mut step = Step::default();
         messages::sync(self, world, now, true, &mut step);
+        if let Pending::Idle { told, .. } = &mut self.pending {
+            if now - *told >= STILL_HERE && step.out.is_empty() {
+                step.line("* OK Still here");
+            }
+            if !step.out.is_empty() {
+                *told = now;
+            }
+        }
         step
+    }
+
+    /// What follows an answer that was too much for one piece; `None` if it was whole.
+    pub fn go_on(&mut self, world: &mut World, now: DateTime<Utc>) -> Option<Step> {
+        self.reading.is_some().then(|| messages::go_on(self, world, now))
     }
 
     /// Takes one command with CRLF line ends.
@@ -163,7 +182,7 @@ impl Session {
         let line = bytes.strip_suffix(b"\r\n").unwrap_or(bytes);
         match std::mem::take(&mut self.pending) {
             Pending::Auth { tag, login, user } => return self.auth_line(world, &tag, login, user, line),
-            Pending::Idle { tag } => {
+            Pending::Idle { tag, .. } => {
                 let mut step = Step::default();
                 step.facts.push(Fact::Command { cmd: "DONE".to_owned(), args: None, state: self.state() });
                 if line.eq_ignore_ascii_case(b"done") {
@@ -336,7 +355,7 @@ impl Session {
             CommandBody::Idle => {
                 messages::sync(self, world, now, true, step);
                 step.line("+ idling");
-                self.pending = Pending::Idle { tag: tag.to_owned() };
+                self.pending = Pending::Idle { tag: tag.to_owned(), told: now };
             }
             CommandBody::Namespace => {
                 step.line("* NAMESPACE ((\"\" \".\")) NIL NIL");

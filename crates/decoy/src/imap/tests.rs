@@ -42,7 +42,11 @@ impl Bench {
     }
 
     fn say_bytes(&mut self, bytes: &[u8]) -> String {
-        let step = self.session.command(&mut self.world, bytes, self.now);
+        let mut step = self.session.command(&mut self.world, bytes, self.now);
+        while let Some(more) = self.session.go_on(&mut self.world, self.now) {
+            step.out.extend(more.out);
+            step.facts.extend(more.facts);
+        }
         self.facts.extend(step.facts);
         String::from_utf8_lossy(&step.out).replace("\r\n", "|")
     }
@@ -226,11 +230,43 @@ fn the_bait_mailbox_is_listed_and_grows_while_idling() {
         assert_eq!(reply.matches(" FETCH (").count(), count, "{item}");
     }
     assert_eq!(bench.say("d IDLE"), "+ idling|");
+    let tick = |bench: &mut Bench, seconds| {
+        let step = bench.session.idle_tick(&mut bench.world, bench.now + chrono::TimeDelta::seconds(seconds));
+        String::from_utf8(step.out).unwrap()
+    };
+    // Nothing arrives on this machine in these minutes.
+    let said = [1, 119, 121, 123].map(|seconds| tick(&mut bench, seconds));
+    assert_eq!(said, ["", "", "* OK Still here\r\n", ""]);
     bench.now += chrono::TimeDelta::days(4);
     let step = bench.session.idle_tick(&mut bench.world, bench.now);
     let news = String::from_utf8(step.out).unwrap();
     assert!(news.contains(" EXISTS\r\n"), "{news}");
     assert_eq!(bench.say("DONE"), "d OK Idle completed (0.001 + 0.000 secs).|");
+}
+
+#[test]
+fn a_whole_mailbox_is_sent_in_slices() {
+    let mut bench = Bench::logged_in();
+    bench.say("a CREATE Big");
+    let text = format!("{MESSAGE}{}", "x".repeat(90_000));
+    for _ in 0..10 {
+        bench.say(&format!("a APPEND Big {{{}}}\r\n{text}", text.len()));
+    }
+    bench.say("b SELECT Big");
+    let first = bench.session.command(&mut bench.world, b"c UID FETCH 1:* BODY[]\r\n", bench.now);
+    let mut pieces = vec![first.out];
+    // Another client takes one away meanwhile.
+    let gone = bench.session.selected.as_ref().unwrap().uids[8];
+    bench.world.account("anna", bench.now).unwrap().get_mut("Big").unwrap().messages.remove(8);
+    while let Some(step) = bench.session.go_on(&mut bench.world, bench.now) {
+        pieces.push(step.out);
+    }
+    assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() < 400_000), "{}", pieces.len());
+    let all = String::from_utf8(pieces.concat()).unwrap();
+    assert_eq!(all.matches(" FETCH (UID ").count(), 9);
+    assert!(!all.contains(&format!("UID {gone} ")) && all.contains("* 9 EXPUNGE\r\n"));
+    assert!(all.ends_with("c OK Fetch completed (0.001 + 0.000 secs).\r\n"));
+    assert!(bench.say("d NOOP").starts_with("d OK"));
 }
 
 /// The forms that the grammar's crate does not know; the wanted texts are those of Dovecot 2.3.19.1.
