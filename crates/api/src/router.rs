@@ -19,7 +19,7 @@ use crate::{
     route::{operations_of, security_schemes},
     routes::{
         artifacts, attackers, auth, credentials, deckies, deploy, health, life_stream, logs, orchestrator,
-        realism, sessions, stats, stream, transcripts, users, webhooks, workers,
+        realism, sessions, stats, stream, synthetic_files, transcripts, users, webhooks, workers,
     },
 };
 
@@ -70,6 +70,8 @@ fn prompt() -> OpenApiRouter<App> {
         .routes(operation!(life_stream::stream_actions))
         .routes(operation!(realism::get_personas))
         .routes(operation!(realism::put_personas))
+        .routes(operation!(synthetic_files::list_synthetic_files))
+        .routes(operation!(synthetic_files::get_synthetic_file))
         .routes(operation!(deckies::list_deckies))
         .routes(operation!(workers::list_workers))
         .routes(operation!(workers::stop_worker))

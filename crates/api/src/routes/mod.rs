@@ -15,6 +15,7 @@ pub mod realism;
 pub mod sessions;
 pub mod stats;
 pub mod stream;
+pub mod synthetic_files;
 pub mod transcripts;
 pub mod users;
 pub mod webhooks;

@@ -1,8 +1,8 @@
-//! What the orchestrator did: invented traffic and planted files.
+//! What the orchestrator did: invented traffic, planted files, delivered mail.
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use decnet_db::{Db, DbError, OrchestratorEvent, OrchestratorQuery, Paging};
+use decnet_db::{Db, DbError, EmailQuery, OrchestratorEmail, OrchestratorEvent, OrchestratorQuery, Paging};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -23,7 +23,7 @@ pub struct ActionView {
     pub uuid: Uuid,
     /// When.
     pub ts: DateTime<Utc>,
-    /// `traffic` or `file`.
+    /// `traffic`, `file` or `email`.
     pub kind: String,
     /// Protocol or means.
     pub protocol: String,
@@ -80,12 +80,43 @@ impl From<OrchestratorEvent> for ActionView {
     }
 }
 
+impl From<OrchestratorEmail> for ActionView {
+    fn from(row: OrchestratorEmail) -> Self {
+        Self {
+            uuid: row.uuid,
+            ts: row.ts,
+            kind: "email".to_owned(),
+            protocol: "smtp".to_owned(),
+            action: row.subject.clone(),
+            src_decky_uuid: Some(row.sender_email.clone()),
+            dst_decky_uuid: row.recipient_email.clone(),
+            success: row.success,
+            payload: row.payload,
+            mail: Some(MailView {
+                mail_decky_uuid: row.mail_decky_uuid,
+                thread_id: row.thread_id,
+                message_id: row.message_id,
+                in_reply_to: row.in_reply_to,
+                sender_email: row.sender_email,
+                recipient_email: row.recipient_email,
+                subject: row.subject,
+                language: row.language,
+            }),
+        }
+    }
+}
+
 /// The newest actions of every kind, newest first.
 pub(super) async fn newest(db: &Db, count: u64) -> Result<Vec<ActionView>, DbError> {
     let paging = Paging { limit: count, offset: 0 };
     let actions =
         db.orchestrator().page(&OrchestratorQuery { paging, ..OrchestratorQuery::default() }).await?;
-    Ok(actions.data.into_iter().map(ActionView::from).collect())
+    let mails = db.emails().page(&EmailQuery { paging, ..EmailQuery::default() }).await?;
+    let mut all: Vec<_> = actions.data.into_iter().map(ActionView::from).collect();
+    all.extend(mails.data.into_iter().map(ActionView::from));
+    all.sort_by_key(|action| std::cmp::Reverse((action.ts, action.uuid)));
+    all.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    Ok(all)
 }
 
 /// Kinds of action.
@@ -94,8 +125,10 @@ pub(super) async fn newest(db: &Db, count: u64) -> Result<Vec<ActionView>, DbErr
 pub enum ActionKind {
     /// Traffic between deckies.
     Traffic,
-    /// A file planted or edited.
+    /// A file planted, edited, rotated or removed.
     File,
+    /// A message delivered. Its `action` is the subject, its ends are mail addresses.
+    Email,
 }
 
 /// Which actions.
@@ -109,10 +142,10 @@ pub struct ActionParams {
     /// Rows to skip.
     #[param(minimum = 0, maximum = 2_147_483_647)]
     offset: Option<u64>,
-    /// Only of this kind.
+    /// Only of this kind; absent = traffic and files.
     #[param(inline)]
     kind: Option<ActionKind>,
-    /// Only on this decky, as `host:name`.
+    /// Only on this decky, as `host:name`; of mail, the decky that holds the mailbox.
     #[param(max_length = 128)]
     dst_decky_uuid: Option<String>,
     /// Only those that worked, or did not.
@@ -138,10 +171,22 @@ pub async fn list_actions(
     State(app): State<App>,
     Params(params): Params<ActionParams>,
 ) -> Outcome<Json<PageOf<ActionView>>> {
-    let kind = params.kind.map(|kind| match kind {
-        ActionKind::Traffic => "traffic".to_owned(),
-        ActionKind::File => "file".to_owned(),
-    });
+    let kind = match params.kind {
+        None => None,
+        Some(ActionKind::Traffic) => Some("traffic".to_owned()),
+        Some(ActionKind::File) => Some("file".to_owned()),
+        Some(ActionKind::Email) => {
+            let query = EmailQuery {
+                mail_decky_uuid: params.dst_decky_uuid,
+                success: params.success,
+                since: params.since,
+                paging: paging(params.limit, params.offset),
+                ..EmailQuery::default()
+            };
+            let page = app.db().await?.emails().page(&query).await?;
+            return Ok(Json(PageOf::of(page, ActionView::from)));
+        }
+    };
     let query = OrchestratorQuery {
         kind,
         dst_decky_uuid: params.dst_decky_uuid,

@@ -18,22 +18,26 @@ use crate::world::{ADMIN, Options, PASSWORD, VIEWER, World, eventually, line, lo
 
 /// One event, or a comment.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Sent {
-    event: String,
+pub(crate) struct Sent {
+    pub(crate) event: String,
     id: Option<String>,
-    data: Value,
+    pub(crate) data: Value,
     comment: Option<String>,
 }
 
 /// The reading end of a stream.
-struct Reader {
+pub(crate) struct Reader {
     response: Response,
     buffer: String,
 }
 
 impl Reader {
     async fn open(world: &World, token: &str, query: &str, last: Option<&str>) -> Self {
-        let mut request = world.request(Method::GET, &format!("/api/v1/stream{query}"), Some(token));
+        Self::at(world, token, &format!("/api/v1/stream{query}"), last).await
+    }
+
+    pub(crate) async fn at(world: &World, token: &str, path: &str, last: Option<&str>) -> Self {
+        let mut request = world.request(Method::GET, path, Some(token));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -46,7 +50,7 @@ impl Reader {
     }
 
     /// The next block; `None` at the end of the stream.
-    async fn block(&mut self) -> Option<Sent> {
+    pub(crate) async fn block(&mut self) -> Option<Sent> {
         loop {
             if let Some((block, rest)) = self.buffer.split_once("\n\n") {
                 let sent = parse(block);
@@ -59,7 +63,7 @@ impl Reader {
     }
 
     /// The next event of this name; others are passed over.
-    async fn event(&mut self, name: &str) -> Sent {
+    pub(crate) async fn event(&mut self, name: &str) -> Sent {
         let wait = async {
             loop {
                 match self.block().await {
