@@ -46,7 +46,7 @@ pub(crate) async fn connect(
     }
     let action = format!("connect:{port}");
     let (_, event, row) =
-        desk.row(to, "traffic", protocol, &action, Some(&from.id), success, details, desk.ctx.now())?;
+        desk.row(to, "traffic", protocol, &action, Some(&from.id), success, details, desk.now())?;
     db.life().apply(&[row], &[event]).await?;
     desk.ctx.outbox().nudge();
     Ok(true)

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use decnet_bus::{
     Topic,
     payload::{FileTampered, OrchestratorAction, OrchestratorEmail},
@@ -18,6 +18,7 @@ use decnet_db::{Db, FileState, Intent, LifeChange, NewOrchestratorEvent, NewOutb
 use decnet_kit::Ctx;
 use decnet_realism::plan::shelf::Tally;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -40,6 +41,8 @@ pub(crate) struct Desk {
     pub(crate) agent: Agent,
     /// The fleet's node for life.
     pub(crate) node: Seed,
+    /// Histories are planned one after the other: each is work for a whole core, and takes memory.
+    pub(crate) planning: Semaphore,
     /// Pairs that cannot talk to each other.
     pub(crate) reach: Reach,
     memory: Mutex<HashMap<String, Memory>>,
@@ -59,7 +62,19 @@ pub(crate) struct Memory {
 impl Desk {
     pub(crate) fn new(ctx: Ctx, node: Seed) -> Arc<Self> {
         let agent = Agent::new(ctx.bus());
-        Arc::new(Self { ctx, agent, node, reach: Reach::default(), memory: Mutex::default() })
+        Arc::new(Self {
+            ctx,
+            agent,
+            node,
+            planning: Semaphore::new(1),
+            reach: Reach::default(),
+            memory: Mutex::default(),
+        })
+    }
+
+    /// The present as rows keep it, so that a row and its event say the same.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.ctx.now().trunc_subsecs(6)
     }
 
     /// What is remembered of a decky.
@@ -128,7 +143,7 @@ impl Desk {
         deed: &Deed,
         outcome: Outcome,
     ) -> Result<bool> {
-        let now = self.ctx.now();
+        let now = self.now();
         let settled = LifeChange::Settle(intent.uuid);
         let (success, reason, mut changes) = match &outcome {
             Outcome::Done => (true, None, vec![settled]),

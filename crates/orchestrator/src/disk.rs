@@ -68,12 +68,14 @@ pub(crate) async fn settle(desk: &Desk, db: &Db, world: &World, site: &Site) -> 
 
 /// Plans the history of a decky and writes its rows.
 async fn age(desk: &Desk, db: &Db, world: &World, site: &Site, incarnation: &str) -> Result<LifeState> {
+    let turn = desk.planning.acquire().await.context("waiting for a turn to plan a history")?;
     let now = desk.ctx.now();
     let born = history::birth(&desk.node, &site.id, now);
     let (node, fleet, id) = (desk.node.clone(), std::sync::Arc::clone(&world.fleet), site.id.clone());
     let past = tokio::task::spawn_blocking(move || history::live(&node, &fleet, &id, born, now))
         .await
         .context("planning a history")?;
+    drop(turn);
     let alike = known(db, &past).await?;
     let mut changes = Vec::new();
     for (path, (file, author, edits)) in past.files {
@@ -247,7 +249,7 @@ async fn lay(desk: &Desk, db: &Db, site: &Site, state: LifeState, action: &str) 
         laid.put(desk, site, &page).await?;
     }
 
-    let now = desk.ctx.now();
+    let now = desk.now();
     let details =
         json!({ "files": files, "mails": mails, "born": state.born, "incarnation": state.incarnation });
     let (_, event, row) = desk.row(site, "file", "fs", action, None, true, details, now)?;

@@ -77,15 +77,22 @@ pub(crate) struct Roster {
 struct Inventor {
     node: Seed,
     zone: chrono_tz::Tz,
+    salt: u64,
+}
+
+/// What makes the habits of this fleet its own (`Persona::salt`).
+pub(crate) fn salt(node: &Seed) -> u64 {
+    node.child("salt").u64()
 }
 
 impl Roster {
     /// The people of a pool, or those of the company that the secret draws.
     pub(crate) fn new(secret: &FleetSecret, node: &Seed, pool: &Pool) -> Self {
         let company = Company::of(secret);
+        let salt = salt(node);
         if pool.0.is_empty() {
             let inventor =
-                Inventor { node: node.child("people"), zone: company.timezone.parse().unwrap_or_default() };
+                Inventor { node: node.child("people"), zone: company.timezone.parse().unwrap_or_default(), salt };
             let people = company.staff.iter().map(|person| Arc::new(inventor.persona(person))).collect();
             return Self::of(people, company.domain, Some(inventor));
         }
@@ -98,7 +105,7 @@ impl Roster {
                 email: persona.email.clone(),
             })
             .collect();
-        let people = pool.0.iter().cloned().map(Arc::new).collect();
+        let people = pool.clone().salted(salt).0.into_iter().map(Arc::new).collect();
         Self::of(people, company.with_staff(&staff).domain, None)
     }
 
@@ -175,6 +182,7 @@ impl Inventor {
             timezone: Some(self.zone),
             work_days,
             os: Os::Linux,
+            salt: self.salt,
         }
     }
 }

@@ -50,6 +50,10 @@ pub(crate) async fn take(
     settled: bool,
 ) -> Result<Turn> {
     let connects = matches!(arrival.strand, Strand::PersonTraffic | Strand::OwnTraffic);
+    if site.is_silent {
+        // It would fail, and fill the tables with that.
+        return Ok(if connects { Turn::Passed(None) } else { Turn::Postponed });
+    }
     if connects {
         return traffic(desk, db, world, site, arrival).await;
     }

@@ -49,6 +49,8 @@ pub(crate) struct Site {
     pub(crate) has_files: bool,
     /// It keeps mailboxes.
     pub(crate) has_mail: bool,
+    /// Its host's agent did not answer lately.
+    pub(crate) is_silent: bool,
 }
 
 /// Everything that lives now.
@@ -137,6 +139,7 @@ impl Watcher {
             incarnation: None,
             has_files: offers(&["ssh"]) && !windows,
             has_mail: offers(&["imap", "pop3"]),
+            is_silent: false,
         })
     }
 
@@ -171,6 +174,7 @@ impl Watcher {
             }
         }
         for site in sites.values_mut() {
+            site.is_silent = silent.contains(&site.host);
             site.incarnation = self.incarnations.get(&site.id).cloned();
         }
         silent
@@ -246,6 +250,7 @@ impl Watcher {
                 residents: if site.has_files { roster.residents(accounts) } else { Vec::new() },
                 has_files: site.has_files,
                 has_mail: site.has_mail,
+                salt: salt(&self.node),
                 mail_users,
                 id,
             })

@@ -36,7 +36,7 @@ async fn in_order(home: &Home) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_fleet_is_born_with_a_past_and_lives_on() {
-    let home = Home::new().await;
+    let home = Home::new(1).await;
     home.deploy(FLEET).await;
     let listener = home.listener(Worker::Api).await;
     let mut told = listener.subscribe(&TopicFilter::kind(TopicKind::OrchestratorFile)).await;
@@ -101,7 +101,12 @@ async fn a_new_fleet_is_born_with_a_past_and_lives_on() {
     for events in [&mut told, &mut connected] {
         while let Some(Some(event)) = events.next().now_or_never() {
             let action: OrchestratorAction = event.envelope.decode().unwrap();
-            let row = rows.values().find(|row| row.ts == action.ts && row.action == action.action);
+            let row = rows.values().find(|row| {
+                row.ts == action.ts
+                    && row.action == action.action
+                    && row.dst_decky_uuid == action.dst_decky_uuid
+                    && row.src_decky_uuid == action.src_decky_uuid
+            });
             let row = row.unwrap_or_else(|| panic!("no row of {action:?}"));
             assert_eq!((&row.kind, &row.dst_decky_uuid), (&action.kind, &action.dst_decky_uuid));
             assert_eq!(row.success, action.success);

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use decnet_bus::{
     Bus, BusIdentity, Token, Topic, TopicFilter, Worker,
     payload::{
@@ -71,8 +71,8 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// On a Monday morning.
-    pub(crate) async fn new() -> Self {
+    /// On a Monday morning. Another number draws other people, machines and addresses, so that tests can run side by side.
+    pub(crate) async fn new(number: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let nats = Server::start(ServerConfig::new(dir.path().join("nats"))).await.unwrap();
         let bus = Bus::nats(&nats.bus_config(), BusIdentity::local(Worker::Cli)).await.unwrap();
@@ -84,7 +84,7 @@ impl Home {
         let clock = ManualClock::at("2026-03-23T15:00:00.123456789Z".parse().unwrap());
         // The same people and machines in each run.
         let path = dir.path().join("fleet.secret");
-        std::fs::write(&path, "5a".repeat(32)).unwrap();
+        std::fs::write(&path, hex::encode([number; 32])).unwrap();
         let secret = FleetSecret::load_or_create(&path).unwrap();
         let mut home = Self { dir, nats, db, bus, secret, clock, agent: None };
         home.start_agent();
@@ -228,9 +228,16 @@ impl Home {
 
     /// An orchestrator in this process.
     pub(crate) fn life(&self) -> Life {
+        self.life_with(&[])
+    }
+
+    /// The same with more settings.
+    pub(crate) fn life_with(&self, more: &[(&str, &str)]) -> Life {
         let stop = CancellationToken::new();
         let info = WorkerInfo::new(Worker::Orchestrator, "1");
-        let settings = Sources::variables(self.variables()).load().unwrap().settings;
+        let mut variables = self.variables();
+        variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let settings = Sources::variables(variables).load().unwrap().settings;
         let mut parts = Parts::new(info, settings);
         parts.clock = std::sync::Arc::new(self.clock.clone());
         parts.stop = stop.clone();
@@ -304,8 +311,8 @@ impl Life {
         self.task.abort();
         let _ = self.task.await;
     }
-}
 
-pub(crate) fn within(at: DateTime<Utc>, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
-    at >= from && at <= to
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
 }
