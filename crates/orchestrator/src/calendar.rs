@@ -91,6 +91,7 @@ mod tests {
             residents: Vec::new(),
             has_files: true,
             has_mail: false,
+            salt: 0,
             mail_users: Vec::new(),
         };
         Arc::new(Fleet::new((0..machines).map(machine)))

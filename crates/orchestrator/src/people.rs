@@ -91,8 +91,11 @@ impl Roster {
         let company = Company::of(secret);
         let salt = salt(node);
         if pool.0.is_empty() {
-            let inventor =
-                Inventor { node: node.child("people"), zone: company.timezone.parse().unwrap_or_default(), salt };
+            let inventor = Inventor {
+                node: node.child("people"),
+                zone: company.timezone.parse().unwrap_or_default(),
+                salt,
+            };
             let people = company.staff.iter().map(|person| Arc::new(inventor.persona(person))).collect();
             return Self::of(people, company.domain, Some(inventor));
         }

@@ -22,7 +22,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::{
     agent::Agent,
-    people::{Account, Roster, accounts},
+    people::{Account, Roster, accounts, salt},
 };
 
 /// Accounts that are read at once.

@@ -51,6 +51,9 @@ pub struct Machine {
     pub has_files: bool,
     /// Hosts mailboxes: everyone in `mail_users` has one.
     pub has_mail: bool,
+    /// The fleet's own number, from its secret: mixed into everything that is the machine's for as long as it is there (its
+    /// timetable, its numbers), because our source is public.
+    pub salt: u64,
     /// Who has a mailbox here; empty without mail.
     pub mail_users: Vec<Arc<Persona>>,
 }

@@ -47,6 +47,7 @@ fn machine(id: &str, people: &[Arc<Persona>]) -> Machine {
         residents: (1000..).zip(people).map(resident).collect(),
         has_files: true,
         has_mail: true,
+        salt: 0,
         mail_users: people.to_vec(),
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Habit {
 
 impl Habit {
     pub(super) fn of(pen: &Pen<'_>) -> Self {
-        let seed = hash(pen.resident.login.as_bytes(), 0xbb67_ae85_84ca_a73b);
+        let seed = hash(pen.resident.login.as_bytes(), 0xbb67_ae85_84ca_a73b ^ pen.resident.persona.salt);
         let roll = |salt: u64, of: u64| hash(&seed.to_le_bytes(), salt) % of;
         let tone = pen.resident.persona.tone;
         Self {
@@ -77,7 +77,7 @@ impl Habit {
 
     /// The projects that he works on, of his company's; they change with the half-year.
     pub(super) fn projects(&self, pen: &Pen<'_>) -> [&'static str; 3] {
-        let house = House::of(&pen.resident.persona.email);
+        let house = House::of(&pen.resident.persona);
         let season = u64::try_from(pen.when.year() * 2 + i32::from(pen.when.month0() > 5)).unwrap_or(0);
         // One of three is new every half-year.
         [0, 1, 2].map(|index| {

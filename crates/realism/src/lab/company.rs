@@ -60,7 +60,8 @@ struct Scheme {
 pub(super) fn machines(pool: &Pool, count: u32, seed: &Seed) -> Vec<Machine> {
     let mut rng = seed.rng();
     let scheme = Scheme::draw(&mut rng);
-    let people: Vec<Arc<Persona>> = pool.0.iter().cloned().map(Arc::new).collect();
+    let salt = seed.child("salt").u64();
+    let people: Vec<Arc<Persona>> = pool.clone().salted(salt).0.into_iter().map(Arc::new).collect();
     let addresses: HashSet<String> = people.iter().map(|persona| persona.email.to_lowercase()).collect();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let mail_machines = if addresses.len() > 1 { count.div_ceil(PER_MAIL_MACHINE) } else { 0 };
@@ -92,6 +93,7 @@ pub(super) fn machines(pool: &Pool, count: u32, seed: &Seed) -> Vec<Machine> {
                 residents: residents(&mut deck, count, &mut rng),
                 has_files: true,
                 has_mail,
+                salt,
                 mail_users: if has_mail { people.clone() } else { Vec::new() },
             }
         })

@@ -25,6 +25,15 @@ impl Pool {
         }
         Self(personas)
     }
+
+    /// The same people as employees of the fleet of this number.
+    #[must_use]
+    pub fn salted(mut self, salt: u64) -> Self {
+        for persona in &mut self.0 {
+            persona.salt = salt;
+        }
+        self
+    }
 }
 
 /// The login that a persona would have in a pool of his own.

@@ -103,6 +103,10 @@ pub struct Persona {
     /// The kind of machine he works at.
     #[serde(default)]
     pub os: Os,
+    /// The fleet's own number, from its secret: mixed into every habit that is the same for as long as he is, because our source
+    /// is public and his name and address are not secret. Never written anywhere.
+    #[serde(skip)]
+    pub salt: u64,
 }
 
 fn default_hours() -> String {

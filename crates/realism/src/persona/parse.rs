@@ -190,6 +190,7 @@ fn entry(
         timezone,
         work_days,
         os,
+        salt: 0,
     }
 }
 

@@ -115,7 +115,7 @@ impl<'a> Voice<'a> {
             topic: "",
             colleagues,
             hosts,
-            house: House::of(&persona.email),
+            house: House::of(persona),
             when,
             ahead: false,
             field: super::field(&persona.role),

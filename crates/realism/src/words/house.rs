@@ -5,9 +5,9 @@
 
 use rand::RngExt;
 
-use crate::Draw;
+use crate::{Draw, Persona};
 
-/// A company's stable vocabulary, by the domain of its people.
+/// A company's stable vocabulary, by the domain of its people and their fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct House(u64);
 
@@ -123,10 +123,11 @@ const RUNNING: u64 = 14;
 const OPEN_QUEUES: u64 = 4;
 
 impl House {
-    /// The company of a mail address; without a domain, of the whole text.
-    pub fn of(address: &str) -> Self {
+    /// Where somebody works: the company of his mail address (without a domain, of the whole text) in his fleet.
+    pub fn of(persona: &Persona) -> Self {
+        let address = persona.email.as_str();
         let domain = address.rsplit('@').next().unwrap_or(address);
-        Self(hash(domain.to_lowercase().as_bytes(), 0x6a09_e667_f3bc_c908))
+        Self(hash(domain.to_lowercase().as_bytes(), 0x6a09_e667_f3bc_c908 ^ persona.salt))
     }
 
     /// One of its suppliers.
@@ -205,6 +206,13 @@ mod tests {
 
     use super::*;
 
+    fn of(address: &str, salt: u64) -> House {
+        let text = format!(r#"{{"name":"A","email":"{address}","role":"Ops"}}"#);
+        let mut persona: Persona = serde_json::from_str(&text).unwrap();
+        persona.salt = salt;
+        House::of(&persona)
+    }
+
     fn vocabulary(house: House) -> (BTreeSet<String>, BTreeSet<&'static str>) {
         let mut rng = FleetSecret::from_number(7).seed().rng();
         (
@@ -215,17 +223,20 @@ mod tests {
 
     #[test]
     fn a_company_has_a_few_suppliers_and_projects_of_its_own() {
-        let (suppliers, projects) = vocabulary(House::of("a.park@nova.example"));
+        let (suppliers, projects) = vocabulary(of("a.park@nova.example", 1));
         assert!((18..=26).contains(&suppliers.len()), "{suppliers:?}");
         assert_eq!(projects.len(), 14);
-        assert_eq!(House::of("b.lane@NOVA.example"), House::of("a.park@nova.example"));
-        let (others, _) = vocabulary(House::of("x@quill.example"));
+        assert_eq!(of("b.lane@NOVA.example", 1), of("a.park@nova.example", 1));
+        let (others, _) = vocabulary(of("x@quill.example", 1));
+        assert!(suppliers.intersection(&others).count() < 4);
+        // Who knows the domain and our source knows nothing.
+        let (others, _) = vocabulary(of("a.park@nova.example", 2));
         assert!(suppliers.intersection(&others).count() < 4);
     }
 
     #[test]
     fn ticket_numbers_grow() {
-        let house = House::of("a@nova.example");
+        let house = of("a@nova.example", 1);
         let mut rng = FleetSecret::from_number(8).seed().rng();
         let mut number = |day| -> u64 {
             (0..200)
