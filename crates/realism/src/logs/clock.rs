@@ -14,7 +14,7 @@ const STAMP: usize = 15;
 pub(super) fn habits(machine: &Machine, what: &str) -> Draw {
     let mut seed = [0; 32];
     for (index, part) in seed.chunks_exact_mut(8).enumerate() {
-        let salt = u64::try_from(index).unwrap_or_default();
+        let salt = u64::try_from(index).unwrap_or_default() ^ machine.salt;
         part.copy_from_slice(&hash(format!("{}\n{what}", machine.id).as_bytes(), salt).to_le_bytes());
     }
     Draw::from_seed(seed)

@@ -104,7 +104,7 @@ fn line(at: DateTime<Utc>, tag: &str, text: String) -> Said {
 /// A daemon that runs since the machine was started.
 fn service(machine: &Machine, name: &str, at: DateTime<Utc>) -> String {
     let started = boot(machine, at);
-    let pid = 380 + hash(format!("{}{name}{started}", machine.id).as_bytes(), 0x51) % 900;
+    let pid = 380 + hash(format!("{}{name}{started}", machine.id).as_bytes(), 0x51 ^ machine.salt) % 900;
     format!("{name}[{pid}]")
 }
 
@@ -119,7 +119,7 @@ fn is_admin(resident: &Resident) -> bool {
 }
 
 /// An address of the machine's neighbourhood; the same for the same number.
-fn neighbour(machine: &Machine, number: u64) -> String {
+pub(crate) fn neighbour(machine: &Machine, number: u64) -> String {
     let last = 11 + number % 233;
     match machine.ip {
         Some(IpAddr::V4(ip)) => {
@@ -135,12 +135,12 @@ fn neighbour(machine: &Machine, number: u64) -> String {
 }
 
 fn at_home(machine: &Machine, resident: &Resident, rng: &mut Draw) -> String {
-    let number = hash(resident.login.as_bytes(), 0x17);
+    let number = hash(resident.login.as_bytes(), 0x17 ^ machine.salt);
     neighbour(machine, if rng.random_bool(0.85) { number } else { number / 300 })
 }
 
 fn accepted(machine: &Machine, resident: &Resident, pid: u32, at: DateTime<Utc>, rng: &mut Draw) -> Said {
-    let number = hash(resident.login.as_bytes(), 0x23);
+    let number = hash(resident.login.as_bytes(), 0x23 ^ resident.persona.salt);
     let kind = if number.is_multiple_of(3) { "RSA" } else { "ED25519" };
     let mut key = String::new();
     let mut digits = number;
@@ -381,7 +381,7 @@ fn systemd(machine: &Machine, at: DateTime<Utc>, rng: &mut Draw) -> Said {
 }
 
 fn clock(machine: &Machine, at: DateTime<Utc>, rng: &mut Draw) -> Said {
-    let server = neighbour(machine, hash(machine.host.as_bytes(), rng.random_range(0..3)));
+    let server = neighbour(machine, hash(machine.host.as_bytes(), rng.random_range(0..3) ^ machine.salt));
     let micro = rng.random_range(3..980);
     match habits(machine, "ntp").random_range(0..3) {
         0 => {
@@ -571,7 +571,7 @@ fn token(length: usize, letters: &[u8], rng: &mut Draw) -> String {
 
 fn mail_login(machine: &Machine, at: DateTime<Utc>, rng: &mut Draw) -> Said {
     let user = mailbox(machine, rng);
-    let from = neighbour(machine, hash(user.as_bytes(), 0x17));
+    let from = neighbour(machine, hash(user.as_bytes(), 0x17 ^ machine.salt));
     let own = machine.ip.map_or_else(|| neighbour(machine, 77), |ip| ip.to_string());
     let session = token(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", rng);
     let text = format!(
@@ -618,7 +618,7 @@ fn delivery(machine: &Machine, at: DateTime<Utc>, said: &mut Vec<Said>, rng: &mu
     }
     let (from, to) = (mailbox(machine, rng), mailbox(machine, rng));
     let queue = token(10, b"0123456789ABCDEF", rng);
-    let client = neighbour(machine, hash(from.as_bytes(), 0x17));
+    let client = neighbour(machine, hash(from.as_bytes(), 0x17 ^ machine.salt));
     let id = pid(machine, at);
     let size = rng.random_range(900..48_000);
     let done = at + TimeDelta::seconds(rng.random_range(0..2));

@@ -19,6 +19,7 @@ use rand::RngExt;
 use crate::{Class, Draw, Machine, scene::Family};
 
 pub use self::clock::{last_stamp, pid};
+pub(crate) use self::lines::neighbour;
 
 const CRON: &str = "/var/log/cron.log";
 /// Lines in a log before it is rotated.

@@ -37,6 +37,7 @@ fn machine(id: &str, family: Family, services: &[&str]) -> Machine {
         residents: vec![resident(0, "apark"), resident(1, "treyes")],
         has_files: true,
         has_mail: services.contains(&"imap"),
+        salt: 0,
         mail_users: people.to_vec(),
     }
 }

@@ -1,6 +1,17 @@
 //! Mail between personas: threads, composed messages, where they lie.
 
+pub mod client;
 pub mod compose;
+mod header;
+mod prose;
+#[cfg(test)]
+mod tests;
+pub mod thread;
+
+pub use self::{
+    compose::{compose, seen_path},
+    thread::{excerpt, reply_subject},
+};
 
 use chrono::{DateTime, Utc};
 
@@ -54,4 +65,9 @@ pub struct KnownMail {
     pub excerpt: String,
     /// Whether it has been answered.
     pub answered: bool,
+}
+
+/// What is kept of a delivered message; see [`KnownMail::of`].
+pub fn known(message: &Message) -> KnownMail {
+    KnownMail::of(message)
 }
