@@ -17,6 +17,10 @@ const AHEAD: u32 = 3;
 pub(crate) struct Calendar {
     node: Seed,
     fleet: Arc<Fleet>,
+    /// When this began. A faster life counts from here.
+    origin: DateTime<Utc>,
+    /// How many times faster than the clock.
+    pace: i32,
     /// Of the days before this one all arrivals are known.
     next_day: NaiveDate,
     /// Everything up to here was handed out.
@@ -26,8 +30,16 @@ pub(crate) struct Calendar {
 
 impl Calendar {
     /// Nothing before `now` will be handed out.
-    pub(crate) fn new(node: Seed, now: DateTime<Utc>) -> Self {
-        Self { node, fleet: Arc::default(), next_day: now.date_naive(), until: now, ahead: VecDeque::new() }
+    pub(crate) fn new(node: Seed, now: DateTime<Utc>, pace: i32) -> Self {
+        Self {
+            node,
+            fleet: Arc::default(),
+            origin: now,
+            pace,
+            next_day: now.date_naive(),
+            until: now,
+            ahead: VecDeque::new(),
+        }
     }
 
     /// The fleet that arrivals are of.
@@ -44,29 +56,41 @@ impl Calendar {
 
     /// When the next arrival is, if there is one within days.
     pub(crate) fn next(&mut self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.fill(now);
-        self.ahead.front().map(|arrival| arrival.at)
+        self.fill(self.lived(now));
+        let at = self.ahead.front()?.at;
+        Some(self.origin + (at - self.origin) / self.pace)
     }
 
     /// The next arrival that is due.
     pub(crate) fn due(&mut self, now: DateTime<Utc>) -> Option<Arrival> {
+        let lived = self.lived(now);
         loop {
-            self.fill(now);
-            let arrival = self.ahead.pop_front_if(|arrival| arrival.at <= now)?;
+            self.fill(lived);
+            let mut arrival = self.ahead.pop_front_if(|arrival| arrival.at <= lived)?;
             self.until = self.until.max(arrival.at);
-            if now - arrival.at <= LATE {
+            if lived - arrival.at <= LATE * self.pace {
+                if self.pace != 1 {
+                    // Files are as old as the real day says.
+                    arrival.at = now;
+                }
                 return Some(arrival);
             }
         }
     }
 
+    /// How far life has got by the clock.
+    fn lived(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        if self.pace == 1 { now } else { self.origin + (now - self.origin) * self.pace }
+    }
+
     fn fill(&mut self, now: DateTime<Utc>) {
         // A long standstill: the days of it are not even planned.
-        self.next_day = self.next_day.max(now.date_naive() - Days::new(1));
+        let late = LATE * self.pace;
+        self.next_day = self.next_day.max((now - late).date_naive());
         let last = now.date_naive() + Days::new(u64::from(AHEAD));
         while self.ahead.is_empty() && self.next_day <= last && !self.fleet.places().is_empty() {
             let day = Day::of(&self.node, &self.fleet, self.next_day).all();
-            let (until, late) = (self.until, now - LATE);
+            let (until, late) = (self.until, now - late);
             self.ahead = day.into_iter().filter(|arrival| arrival.at > until && arrival.at >= late).collect();
             self.next_day = self.next_day + Days::new(1);
         }
@@ -110,22 +134,22 @@ mod tests {
     fn a_restart_goes_on_where_it_was_and_a_standstill_is_not_made_up_for() {
         let node = FleetSecret::from_number(1).seed();
         let start: DateTime<Utc> = "2026-03-23T20:00:30Z".parse().unwrap();
-        let mut whole = Calendar::new(node.clone(), start);
+        let mut whole = Calendar::new(node.clone(), start, 1);
         whole.change(fleet(4));
         let all = run(&mut whole, start, 30);
         assert!(all.len() > 60, "{}", all.len());
         assert!(all.is_sorted_by_key(|arrival| arrival.at));
 
         let half = start + TimeDelta::hours(15);
-        let mut first = Calendar::new(node.clone(), start);
+        let mut first = Calendar::new(node.clone(), start, 1);
         first.change(fleet(4));
         let mut parts = run(&mut first, start, 15);
-        let mut second = Calendar::new(node.clone(), half - TimeDelta::minutes(1));
+        let mut second = Calendar::new(node.clone(), half - TimeDelta::minutes(1), 1);
         second.change(fleet(4));
         parts.extend(run(&mut second, half, 15));
         assert_eq!(parts, all);
 
-        let mut still = Calendar::new(node, start);
+        let mut still = Calendar::new(node, start, 1);
         still.change(fleet(4));
         let late = start + TimeDelta::hours(40);
         let due: Vec<Arrival> = std::iter::from_fn(|| still.due(late)).collect();
@@ -136,7 +160,7 @@ mod tests {
     fn another_fleet_repeats_nothing_and_no_fleet_is_quiet() {
         let node = FleetSecret::from_number(2).seed();
         let start: DateTime<Utc> = "2026-03-23T08:00:00Z".parse().unwrap();
-        let mut calendar = Calendar::new(node, start);
+        let mut calendar = Calendar::new(node, start, 1);
         assert_eq!(calendar.next(start), None);
         calendar.change(fleet(3));
         let before = run(&mut calendar, start, 5);
@@ -144,5 +168,22 @@ mod tests {
         let after = run(&mut calendar, start + TimeDelta::hours(5), 5);
         assert!(!before.is_empty() && !after.is_empty());
         assert!(before.iter().all(|arrival| !after.contains(arrival)));
+    }
+
+    #[test]
+    fn at_a_faster_pace_a_day_takes_minutes() {
+        let node = FleetSecret::from_number(3).seed();
+        let start: DateTime<Utc> = "2026-03-23T08:00:00Z".parse().unwrap();
+        let mut calendar = Calendar::new(node, start, 720);
+        calendar.change(fleet(3));
+        assert!(calendar.next(start).unwrap() - start < TimeDelta::seconds(20));
+        let mut all = Vec::new();
+        for second in 0..120 {
+            let now = start + TimeDelta::seconds(second);
+            all.extend(
+                std::iter::from_fn(|| calendar.due(now)).inspect(|arrival| assert_eq!(arrival.at, now)),
+            );
+        }
+        assert!((40..160).contains(&all.len()), "{}", all.len());
     }
 }

@@ -40,6 +40,8 @@ const WAITING: usize = 16;
 /// Arrivals of one decky that wait for somebody to go, and for how long at most.
 const POSTPONED: usize = 48;
 const PATIENCE: TimeDelta = TimeDelta::hours(12);
+/// The fastest that anybody may live: a day in a minute.
+const MOST_PACE: i32 = 1440;
 /// The longest sleep: the clock may be set while nobody looks.
 const NAP: Duration = Duration::from_millis(500);
 /// How long a single run waits for the broker.
@@ -146,7 +148,8 @@ struct Scheduler {
 
 impl Scheduler {
     fn new(desk: Arc<Desk>, texts: Arc<Texts>, node: &Seed, nap: Duration) -> Self {
-        let calendar = Calendar::new(node.clone(), desk.ctx.now());
+        let pace = i32::try_from(desk.ctx.settings().orchestrate_pace.get()).unwrap_or(1).min(MOST_PACE);
+        let calendar = Calendar::new(node.clone(), desk.ctx.now(), pace);
         Self {
             desk,
             texts,

@@ -132,8 +132,10 @@ settings! {
     batch_size: NonZeroU32, "DECNET_BATCH_SIZE", ["ingester.batch-size"], "1000";
     /// How long the collector waits for a batch to fill, in milliseconds.
     batch_max_wait_ms: Millis, "DECNET_BATCH_MAX_WAIT_MS", ["ingester.batch-max-wait-ms"], "250";
-    /// Seconds between two passes of the orchestrator.
+    /// Seconds after which the orchestrator looks again at which deckies run (events of deckies make it look at once).
     orchestrate_interval: Seconds, "DECNET_ORCHESTRATE_INTERVAL", ["orchestrator.interval"], "60";
+    /// How many times faster than real people and machines the fleet lives; more than 1 is for demonstrations and tests.
+    orchestrate_pace: NonZeroU32, "DECNET_ORCHESTRATE_PACE", ["orchestrator.pace"], "1";
     /// Which log lines are written: a level, or `target=level` pairs.
     log: LogFilter, "DECNET_LOG", ["logging.filter"], "info";
     /// The shape of log lines: `text` or `json`.
