@@ -7,6 +7,8 @@ mod clock;
 mod cron;
 mod daemon;
 mod lines;
+mod people;
+mod post;
 #[cfg(test)]
 mod tests;
 

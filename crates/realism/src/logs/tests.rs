@@ -262,3 +262,18 @@ fn gzip_reads_what_is_written() {
         );
     }
 }
+
+#[test]
+#[ignore = "prints logs to look at"]
+fn show() {
+    for machine in machines() {
+        for path in paths(&machine) {
+            let mtime = at("2026-03-03T14:10:30.123456789Z");
+            let log = super::log(path, &machine, mtime - TimeDelta::hours(30), mtime, &mut rng(41));
+            println!("==== {} {path}", machine.host);
+            for line in log.lines().rev().take(24).collect::<Vec<_>>().into_iter().rev() {
+                println!("{line}");
+            }
+        }
+    }
+}

@@ -222,8 +222,7 @@ impl Client {
     pub fn message_id(&self, domain: &str, seconds: i64, rng: &mut Draw) -> String {
         let local = match self.program {
             Program::Thunderbird => uuid(&hex(31, rng)),
-            Program::Apple => uuid(&hex(31, rng)).to_uppercase(),
-            Program::K9 => uuid(&hex(31, rng)).to_uppercase(),
+            Program::Apple | Program::K9 => uuid(&hex(31, rng)).to_uppercase(),
             Program::Evolution => format!("{}.camel", hex(40, rng)),
             Program::Roundcube => hex(32, rng),
             Program::Outlook => {

@@ -20,7 +20,7 @@ pub(super) fn one_line(text: &str) -> String {
 pub(super) fn unstructured(name: &str, value: &str) -> String {
     let mut out = Vec::new();
     Text::new(one_line(value)).write_header(&mut out, name.len() + 2);
-    closed(out)
+    closed(&out)
 }
 
 /// A mailbox. `quoted` programs put every name into quotes.
@@ -38,11 +38,11 @@ pub(super) fn mailbox(header: &str, name: &str, address: &str, quoted: bool) -> 
     }
     let mut out = Vec::new();
     Address::new_address(Some(name), address).write_header(&mut out, header.len() + 2);
-    closed(out)
+    closed(&out)
 }
 
-fn closed(out: Vec<u8>) -> String {
-    String::from_utf8_lossy(&out).trim_end().to_owned()
+fn closed(out: &[u8]) -> String {
+    String::from_utf8_lossy(out).trim_end().to_owned()
 }
 
 /// An address without anything that could end it.
@@ -129,16 +129,9 @@ pub(super) fn unquoted(body: &str) -> String {
     let mut rest = joined.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let code = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'=') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+        let byte = code.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'=');
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -243,9 +243,12 @@ fn laid_out(
     let name = sign_off(&letter.from.name, letter.from.first_name(), formal);
     if let Some(closing) = habitual(list, client.habit >> 17, rng) {
         let closing = voice.fill(closing, rng);
-        // Who has a signature signs with his name all the same, if he is not brief.
-        let named = letter.from.signature.is_none() || rng.random_bool(0.4);
-        blocks.push(if named { format!("{closing}\n{name}") } else { closing });
+        // Who has a signature seldom signs with his name too, and then with the first.
+        blocks.push(match &letter.from.signature {
+            None => format!("{closing}\n{name}"),
+            Some(_) if rng.random_bool(0.3) => format!("{closing}\n{}", letter.from.first_name()),
+            Some(_) => closing,
+        });
     } else {
         blocks.push(name.to_owned());
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{Draw, Machine, Persona, scene::Family};
 
-fn persona(name: &str, email: &str, role: &str, more: serde_json::Value) -> Arc<Persona> {
+fn persona(name: &str, email: &str, role: &str, more: &serde_json::Value) -> Arc<Persona> {
     let mut value = serde_json::json!({ "name": name, "email": email, "role": role, "language": "en" });
     for (key, field) in more.as_object().unwrap() {
         value[key] = field.clone();
@@ -51,7 +51,7 @@ fn people() -> Vec<Arc<Persona>> {
                 name,
                 &format!("{local}@nova.example"),
                 role,
-                serde_json::json!({
+                &serde_json::json!({
                     "language": language, "tone": tones[index % 4], "signature": signature, "timezone": zones[index % 3], "os": os,
                     "uses_llms_heavily": index == 8,
                 }),
@@ -84,8 +84,11 @@ fn start() -> DateTime<Utc> {
     "2026-03-02T08:00:00.123456789Z".parse().unwrap()
 }
 
+/// Messages, each with what it answers.
+type Sent = Vec<(Message, Option<KnownMail>)>;
+
 /// A few weeks of mail: each is a new letter or answers one before.
-fn weeks(count: usize) -> (Vec<Arc<Persona>>, Vec<(Message, Option<KnownMail>)>) {
+fn weeks(count: usize) -> (Vec<Arc<Persona>>, Sent) {
     let people = people();
     let machine = machine(&people);
     let mut rng = rng(7);
@@ -161,18 +164,15 @@ fn messages_are_whole_and_their_parts_agree() {
             let typed = parsed.body_text(0).unwrap();
             assert!(!typed.contains(['\u{2014}', '\u{2013}', '\u{2026}']), "{typed}");
         }
-        match parent {
-            Some(parent) => {
-                assert_eq!(message.in_reply_to.as_deref(), Some(parent.message_id.as_str()));
-                assert_eq!(message.references, thread::references(parent));
-                assert_eq!(message.subject, format!("Re: {}", thread::bare_subject(&parent.subject)));
-                assert_eq!(message.thread, parent.thread);
-            }
-            None => {
-                assert!(message.in_reply_to.is_none() && message.references.is_empty());
-                assert!((1..=80).contains(&message.subject.chars().count()), "{}", message.subject);
-                assert_eq!((count("references:"), count("in-reply-to:")), (0, 0));
-            }
+        if let Some(parent) = parent {
+            assert_eq!(message.in_reply_to.as_deref(), Some(parent.message_id.as_str()));
+            assert_eq!(message.references, thread::references(parent));
+            assert_eq!(message.subject, format!("Re: {}", thread::bare_subject(&parent.subject)));
+            assert_eq!(message.thread, parent.thread);
+        } else {
+            assert!(message.in_reply_to.is_none() && message.references.is_empty());
+            assert!((1..=80).contains(&message.subject.chars().count()), "{}", message.subject);
+            assert_eq!((count("references:"), count("in-reply-to:")), (0, 0));
         }
         let kept = known(message).excerpt;
         assert!(!kept.is_empty() && !kept.contains('>') && !kept.contains("\n-- "), "{kept}");
@@ -213,11 +213,11 @@ fn nobody_gets_a_header_in() {
         "Eve\r\nBcc: all@nova.example",
         "eve\r\nx@nova.example",
         "sales",
-        serde_json::json!({ "signature": "a\r\n.\r\nb" }),
+        &serde_json::json!({ "signature": "a\r\n.\r\nb" }),
     );
     let odd =
-        persona("Quote \"Q\" <x@y>, \u{5c71}\u{7530}", "../..@nova.example", "ops", serde_json::json!({}));
-    let long = persona(&"\u{e9}".repeat(128), "long@nova.example", "hr", serde_json::json!({}));
+        persona("Quote \"Q\" <x@y>, \u{5c71}\u{7530}", "../..@nova.example", "ops", &serde_json::json!({}));
+    let long = persona(&"\u{e9}".repeat(128), "long@nova.example", "hr", &serde_json::json!({}));
     let all = [evil, odd, long];
     let machine = Machine { host: "h\r\nX: y".to_owned(), domain: String::new(), ..machine(&all) };
     let text = Text {
