@@ -288,8 +288,8 @@ fn smartd(machine: &Machine, at: DateTime<Utc>, rng: &mut Draw) -> Said {
 }
 
 fn dhcp(machine: &Machine, at: DateTime<Utc>, rng: &mut Draw) -> Said {
-    let server = neighbour(machine, 243);
-    let own = machine.ip.map_or_else(|| neighbour(machine, 77), |ip| ip.to_string());
+    let server = neighbour(machine, machine.salt % 977);
+    let own = machine.ip.map_or_else(|| neighbour(machine, machine.salt % 991 + 1), |ip| ip.to_string());
     let device = ["eth0", "ens18", "ens192", "enp1s0"][habits(machine, "nic").random_range(0..4)];
     let text = match rng.random_range(0..2) {
         0 => format!("DHCPREQUEST for {own} on {device} to {server} port 67"),
@@ -362,7 +362,7 @@ fn named(machine: &Machine, at: DateTime<Utc>, rng: &mut Draw) -> Said {
         1 => format!(
             "client @0x{:012x} {}#{} ({domain}): transfer of '{domain}/IN': IXFR ended",
             rng.random_range(0x7f00_0000_0000_u64..0x7fff_ffff_ffff),
-            neighbour(machine, 3),
+            neighbour(machine, machine.salt % 983 + 2),
             rng.random_range(32_800..60_990)
         ),
         _ => "resolver priming query complete: success".to_owned(),

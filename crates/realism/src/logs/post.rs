@@ -26,7 +26,7 @@ fn token(length: usize, letters: &[u8], rng: &mut Draw) -> String {
 pub(super) fn mail_login(machine: &Machine, at: DateTime<Utc>, rng: &mut Draw) -> Said {
     let user = mailbox(machine, rng);
     let from = neighbour(machine, hash(user.as_bytes(), 0x17 ^ machine.salt));
-    let own = machine.ip.map_or_else(|| neighbour(machine, 77), |ip| ip.to_string());
+    let own = machine.ip.map_or_else(|| neighbour(machine, machine.salt % 991 + 1), |ip| ip.to_string());
     let session = token(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", rng);
     let text = format!(
         "imap-login: Login: user=<{user}>, method=PLAIN, rip={from}, lip={own}, mpid={}, TLS, session=<{session}>",

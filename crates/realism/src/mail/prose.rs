@@ -42,7 +42,7 @@ pub(super) fn write(letter: &Letter<'_>, client: &Client, rng: &mut Draw) -> Wri
             let voice = voice.about(parent.thread.as_bytes());
             let paragraphs = match letter.text {
                 Some(text) => split(text),
-                None => answer(&voice, topic(&parent.thread), rng),
+                None => answer(&voice, topic(&parent.thread), &parent.excerpt, rng),
             };
             (parent.thread.clone(), reply_subject(&parent.subject), paragraphs)
         }
@@ -138,7 +138,7 @@ fn letter(voice: &Voice<'_>, topic: &Topic, rng: &mut Draw) -> Vec<String> {
 }
 
 /// The paragraphs of an answer.
-fn answer(voice: &Voice<'_>, topic: &str, rng: &mut Draw) -> Vec<String> {
+fn answer(voice: &Voice<'_>, topic: &str, before: &str, rng: &mut Draw) -> Vec<String> {
     let lexicon = voice.lexicon;
     let own = lexicon.topics.iter().find(|known| known.id == topic).map_or(&[][..], |topic| topic.answers);
     let mut sentences = Vec::new();
@@ -153,6 +153,10 @@ fn answer(voice: &Voice<'_>, topic: &str, rng: &mut Draw) -> Vec<String> {
     for template in several(lexicon.answer_sentences, more, rng) {
         sentences.push(voice.fill(template, rng));
     }
+    // Nobody says again what was just said to him.
+    let (fresh, again): (Vec<String>, Vec<String>) =
+        sentences.into_iter().partition(|sentence| !before.contains(sentence.as_str()));
+    let sentences = if fresh.is_empty() { again } else { fresh };
     grouped(sentences, rng)
 }
 
