@@ -10,7 +10,7 @@ use super::{Found, Scene, Unavailable, fleet::Person, shelf::WAITS};
 use crate::{
     Action, Class,
     hours::Attendance,
-    mail::{KnownMail, Message, compose},
+    mail::{KnownMail, compose},
     mtime,
     persona::Latency,
 };
@@ -56,11 +56,12 @@ pub(super) fn decide(scene: &mut Scene<'_>) -> Found {
 fn due<'a>(scene: &Scene<'a>, drawn: &Person) -> Vec<(&'a KnownMail, &'a Person)> {
     let at = scene.arrival.at;
     let turn = drawn.presence.at(at);
+    let salt = scene.place.machine.salt;
     let waiting = scene.shelf.mails.iter().rev().filter(|mail| !mail.answered && at - mail.at < WAITS);
     waiting
         .filter_map(|mail| {
             let person = mailer(scene, &mail.to)?;
-            let ready = mail.due(person.persona.reply_latency)?;
+            let ready = mail.due(person.persona.reply_latency, salt)?;
             let fits = mail.from != mail.to && ready <= at;
             let now = || person.presence.at(at);
             (fits && (now() == Attendance::Work || now() == turn)).then_some((mail, person))
@@ -83,10 +84,11 @@ fn recipient<'a>(scene: &mut Scene<'a>, from: &Person) -> Option<&'a Person> {
         .filter_map(|index| people.get(*index))
         .filter(|other| !other.persona.email.eq_ignore_ascii_case(&from.persona.email))
         .collect();
+    let salt = scene.place.machine.salt;
     let weight = |other: &Person| {
         let mut pair = [from.persona.email.as_str(), other.persona.email.as_str()];
         pair.sort_unstable();
-        0.15 + scattered(pair.concat().bytes()).0 * 2.0
+        0.15 + scattered(pair.concat().bytes(), salt).0 * 2.0
     };
     let sum: f64 = others.iter().map(|other| weight(other)).sum();
     let mut target = scene.rng.random_range(0.0..1.0) * sum;
@@ -97,9 +99,9 @@ fn recipient<'a>(scene: &mut Scene<'a>, from: &Person) -> Option<&'a Person> {
     found.or(others.last()).copied()
 }
 
-/// Two numbers in [0, 1) that depend on nothing else. FNV-1a: only to scatter; nothing depends on its strength.
-fn scattered(bytes: impl Iterator<Item = u8>) -> (f64, f64) {
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+/// Two numbers in [0, 1) that depend on nothing else but the fleet. FNV-1a: only to scatter; nothing depends on its strength.
+fn scattered(bytes: impl Iterator<Item = u8>, salt: u64) -> (f64, f64) {
+    let hash = bytes.chain(salt.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let hash = (hash ^ hash >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -110,9 +112,10 @@ fn scattered(bytes: impl Iterator<Item = u8>) -> (f64, f64) {
 }
 
 impl KnownMail {
-    /// When it should be answered at the earliest, by somebody who answers like that; `None` if it wants no answer.
-    pub fn due(&self, latency: Latency) -> Option<DateTime<Utc>> {
-        let (wants, wait) = scattered(self.message_id.bytes());
+    /// When it should be answered at the earliest, by somebody who answers like that; `None` if it wants no answer. `salt` is the
+    /// fleet's.
+    pub fn due(&self, latency: Latency, salt: u64) -> Option<DateTime<Utc>> {
+        let (wants, wait) = scattered(self.message_id.bytes(), salt);
         let likely = WANTS.get(self.references.len()).copied().unwrap_or(0.1);
         if wants >= likely {
             return None;
@@ -125,20 +128,5 @@ impl KnownMail {
         #[expect(clippy::cast_possible_truncation, reason = "a day or two in seconds")]
         let seconds = ((from + (to - from) * wait * wait) * 60.0) as i64;
         Some(self.at + TimeDelta::seconds(seconds))
-    }
-}
-
-/// What is kept of a delivered letter so that it can be answered.
-pub(super) fn remembered(message: &Message) -> KnownMail {
-    KnownMail {
-        message_id: message.message_id.clone(),
-        references: message.references.clone(),
-        subject: message.subject.clone(),
-        from: message.from.clone(),
-        to: message.to.clone(),
-        at: message.mtime,
-        thread: message.thread.clone(),
-        excerpt: String::new(),
-        answered: false,
     }
 }

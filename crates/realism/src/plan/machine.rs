@@ -15,7 +15,7 @@ use crate::{
 /// Seconds between the last write to a log and its planting, at most.
 const LATE: i64 = 90;
 /// Hours that the first generation of a log reaches back, at most.
-const REACH: i64 = 60;
+const REACH: i64 = 14;
 /// A log that was begun less than this ago is rotated only if there is no other.
 const FRESH: TimeDelta = TimeDelta::minutes(20);
 /// Tries for a free name.
@@ -104,7 +104,7 @@ fn begin(scene: &mut Scene<'_>, class: Class) -> Option<Vec<Planned>> {
     let before = shelf.files.get(path);
     let mut planned = rotate(scene, path)?;
     let time = moment(scene, before.map(|file| file.mtime))?;
-    let reach = TimeDelta::seconds(scene.rng.random_range(5 * 3600..REACH * 3600));
+    let reach = TimeDelta::seconds(scene.rng.random_range(2 * 3600..REACH * 3600));
     let since = before.map_or(time - reach, |file| file.mtime);
     let since = shelf.since.map_or(since, |birth| since.max(birth.min(time - TimeDelta::minutes(1))));
     let machine = &scene.place.machine;
@@ -185,7 +185,8 @@ fn moment(scene: &mut Scene<'_>, after: Option<DateTime<Utc>>) -> Option<DateTim
 /// Temporary files whose time has come, one to nine days after theirs.
 pub(super) fn sweep(scene: &Scene<'_>) -> Vec<Planned> {
     let old = |file: &KnownFile| {
-        let spread = file.sha256.bytes().take(8).fold(0i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
+        let bytes = file.sha256.bytes().take(8).chain(scene.place.machine.salt.to_le_bytes());
+        let spread = bytes.fold(0i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
         let life = TimeDelta::days(1) + TimeDelta::minutes(spread * 10);
         scene.arrival.at - file.mtime > life
     };

@@ -99,7 +99,7 @@ impl Shelf {
                 if self.mails.len() >= LETTERS {
                     self.mails.remove(0);
                 }
-                self.mails.push(super::letters::remembered(message));
+                self.mails.push(KnownMail::of(message));
             }
         }
     }

@@ -84,10 +84,11 @@ pub(super) fn decide(scene: &mut Scene<'_>) -> Found {
     Ok(vec![scene.planned(scene.person, None, action)])
 }
 
-/// One of the machine's own neighbours: which they are depends on its name, so they stay the same.
+/// One of the machine's own neighbours: which they are depends on its name and the fleet, so they stay the same.
 fn familiar(scene: &mut Scene<'_>, others: usize) -> usize {
     let which = scene.rng.random_range(0..FAMILIAR);
-    let id = scene.place.machine.id.bytes().chain(which.to_le_bytes());
+    let machine = &scene.place.machine;
+    let id = machine.id.bytes().chain(which.to_le_bytes()).chain(machine.salt.to_le_bytes());
     // FNV-1a: only to scatter; nothing depends on its strength.
     let hash = id.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

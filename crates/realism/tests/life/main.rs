@@ -264,7 +264,9 @@ fn fields_come_in_the_promised_order() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 24, failure_persistence: None, ..proptest::prelude::ProptestConfig::default()
+    })]
 
     /// Whoever the people are, what is planned keeps the promise; only the mix needs more days than these.
     #[test]
