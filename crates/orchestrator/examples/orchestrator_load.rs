@@ -4,7 +4,7 @@
 //! (the stand-in for the agent included) and the memory. Disks count as laid: the history of a fleet is laid once.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -138,7 +138,7 @@ async fn answer(question: Request, disks: &Disks, names: &[String]) {
                 Some(DeckyInspection {
                     name: name.parse().ok()?,
                     state: "running".to_owned(),
-                    services: Default::default(),
+                    services: BTreeMap::default(),
                     last_error: None,
                     port_base: 0,
                     plan_hash: None,
@@ -191,12 +191,11 @@ async fn answer(question: Request, disks: &Disks, names: &[String]) {
 /// Three people on each machine.
 fn passwd(decky: &str) -> String {
     let number = decky.bytes().fold(0usize, |sum, byte| sum * 31 + usize::from(byte));
-    (0..3)
-        .map(|n| {
-            let who = (number + n * 7) % 60;
-            format!("user{who}:x:{}:{}:User {who}:/home/user{who}:/bin/bash\n", 1000 + n, 1000 + n)
-        })
-        .collect()
+    let line = |n: usize| {
+        let who = (number + n * 7) % 60;
+        format!("user{who}:x:{0}:{0}:User {who}:/home/user{who}:/bin/bash", 1000 + n)
+    };
+    [line(0), line(1), line(2)].join("\n")
 }
 
 /// User and system time of this process, in hundredths of a second (proc(5)).

@@ -44,7 +44,7 @@ const PATIENCE: TimeDelta = TimeDelta::hours(12);
 const MOST_PACE: i32 = 1440;
 /// The longest sleep: the clock may be set while nobody looks.
 const NAP: Duration = Duration::from_millis(500);
-/// How long a single run waits for the broker.
+/// How long a single run waits for the broker, and for agents.
 const CONNECT: Duration = Duration::from_secs(10);
 /// What those at work get to end when the worker stops. What they had begun is found out at the next start.
 const LAST: Duration = Duration::from_secs(4);
@@ -81,7 +81,13 @@ async fn trial(
     ctx.subscribed();
     let Some(db) = ctx.db_when_open().await else { return Ok(()) };
     ctx.bus().connected_within(CONNECT).await;
-    let world = watcher.look(&db).await?;
+    let mut world = watcher.look(&db).await?;
+    let patience = Instant::now() + CONNECT;
+    // An agent that has just been started is not a silent one.
+    while world.sites.values().any(|site| site.is_silent) && Instant::now() < patience && !ctx.is_stopping() {
+        tokio::time::sleep(NAP).await;
+        world = watcher.look(&db).await?;
+    }
     let work = async {
         if options.dry_run {
             trial::dry_run(&db, desk, &world, ctx.now()).await

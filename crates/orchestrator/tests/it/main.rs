@@ -1,6 +1,6 @@
 //! The orchestrator with a real broker, database, agent and decoys; its clock is set by hand.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod day;
 mod ground;
