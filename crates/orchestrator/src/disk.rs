@@ -3,6 +3,8 @@
 //!
 //! Rows come first and files after them, each only where nothing is: whatever interrupts this, the next start goes on.
 
+use std::collections::HashSet;
+
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use decnet_bus::payload::Expect;
@@ -41,18 +43,25 @@ pub(crate) async fn settle(desk: &Desk, db: &Db, world: &World, site: &Site) -> 
                 return Ok(false);
             }
             if state.aged_at.is_none() {
-                lay(desk, db, site, state, "file:age").await?;
+                lay(desk, db, world, site, state, "file:age").await?;
             }
         }
         Some(state) => {
             // What was begun was begun on a disk that is gone.
             let mut changes: Vec<LifeChange> =
                 open.iter().map(|intent| LifeChange::Settle(intent.uuid)).collect();
-            changes.extend(reclaim(db, world, site).await?);
+            let (reclaimed, is_stranger) = reclaim(db, world, site).await?;
+            changes.extend(reclaimed);
+            if is_stranger {
+                db.life().apply(&changes, &[]).await?;
+                let state = age(desk, db, world, site, incarnation).await?;
+                lay(desk, db, world, site, state, "file:age").await?;
+                return Ok(true);
+            }
             let state = LifeState { incarnation: incarnation.clone(), aged_at: None, ..state };
             changes.push(LifeChange::Lived(state.clone()));
             db.life().apply(&changes, &[]).await?;
-            lay(desk, db, site, state, "file:restore").await?;
+            lay(desk, db, world, site, state, "file:restore").await?;
         }
         None => {
             // Somebody who is in already would see weeks of files appear at once.
@@ -60,7 +69,7 @@ pub(crate) async fn settle(desk: &Desk, db: &Db, world: &World, site: &Site) -> 
                 return Ok(false);
             }
             let state = age(desk, db, world, site, incarnation).await?;
-            lay(desk, db, site, state, "file:age").await?;
+            lay(desk, db, world, site, state, "file:age").await?;
         }
     }
     Ok(true)
@@ -75,7 +84,6 @@ async fn age(desk: &Desk, db: &Db, world: &World, site: &Site, incarnation: &str
     let past = tokio::task::spawn_blocking(move || history::live(&node, &fleet, &id, born, now))
         .await
         .context("planning a history")?;
-    drop(turn);
     let alike = known(db, &past).await?;
     let mut changes = Vec::new();
     for (path, (file, author, edits)) in past.files {
@@ -117,7 +125,13 @@ async fn age(desk: &Desk, db: &Db, world: &World, site: &Site, incarnation: &str
             last_event_uuid: None,
         })));
     }
-    for (message, answered) in past.mails {
+    // The mail of a machine outlives its name's other owners.
+    let has_mail = {
+        let users = mail_users(world, site);
+        let known = db.emails().recent(&site.id, past.born, 1000).await?;
+        known.iter().any(|mail| users.contains(&mail.recipient_email.to_lowercase()))
+    };
+    for (message, answered) in past.mails.into_iter().filter(|_| !has_mail) {
         let (uid, gid) = owner(world, site, &message.to).unwrap_or((deed::VMAIL, deed::VMAIL));
         let (file, letter) = (deed::mail_file(&message, uid, gid), deed::letter(&message));
         let mut row = shelf::email(site, &file, &letter, desk.ctx.next_id(), message.mtime, true);
@@ -133,6 +147,8 @@ async fn age(desk: &Desk, db: &Db, world: &World, site: &Site, incarnation: &str
     changes.push(LifeChange::Lived(state.clone()));
     // One transaction: half a history would be taken for a whole one.
     db.life().apply(&changes, &[]).await.context("writing the rows of a history")?;
+    // Not before: the next history must know of these texts.
+    drop(turn);
     Ok(state)
 }
 
@@ -142,10 +158,11 @@ async fn known(db: &Db, past: &history::History) -> Result<Vec<String>> {
 }
 
 /// What the rows of a decky have to become on a new disk: files belong to whoever has the login there now, those of people who
-/// are gone are gone, and what somebody had changed is as it was.
-async fn reclaim(db: &Db, world: &World, site: &Site) -> Result<Vec<LifeChange>> {
+/// are gone are gone, and what somebody had changed is as it was. True if nobody of old is there any more.
+async fn reclaim(db: &Db, world: &World, site: &Site) -> Result<(Vec<LifeChange>, bool)> {
     let machine = world.fleet.machine(&site.id);
     let mut changes = Vec::new();
+    let (mut orphans, mut owned) = (0usize, 0usize);
     for row in db.synthetic_files().shelf(&site.id).await? {
         let file = row.file;
         let account = machine.and_then(|machine| machine.residents.iter().find(|r| r.login == file.login));
@@ -157,6 +174,8 @@ async fn reclaim(db: &Db, world: &World, site: &Site) -> Result<Vec<LifeChange>>
             event: None,
         };
         let orphan = !file.login.is_empty() && account.is_none();
+        orphans += usize::from(orphan);
+        owned += usize::from(account.is_some());
         let Some(body) = row.body.filter(|_| !orphan) else {
             changes.push(state(FileState::Gone));
             continue;
@@ -183,11 +202,13 @@ async fn reclaim(db: &Db, world: &World, site: &Site) -> Result<Vec<LifeChange>>
             _ => {}
         }
     }
-    Ok(changes)
+    // Everybody else has an account there now: another machine under the old name, with a past of its own.
+    let inhabited = machine.is_some_and(|machine| !machine.residents.is_empty());
+    Ok((changes, inhabited && orphans > 0 && owned == 0))
 }
 
 /// Puts everything that the rows tell of where nothing is, oldest first, and notes that it is there.
-async fn lay(desk: &Desk, db: &Db, site: &Site, state: LifeState, action: &str) -> Result<()> {
+async fn lay(desk: &Desk, db: &Db, world: &World, site: &Site, state: LifeState, action: &str) -> Result<()> {
     let mut laid = Laid::default();
     let mut files: Vec<Put> = db
         .synthetic_files()
@@ -227,6 +248,7 @@ async fn lay(desk: &Desk, db: &Db, site: &Site, state: LifeState, action: &str) 
     let kept = std::mem::take(&mut laid.occupied);
     desk.remember(&site.id, |memory| memory.occupied.extend(kept));
 
+    let users: HashSet<String> = mail_users(world, site);
     let mut after: Option<(DateTime<Utc>, Uuid)> = None;
     let (files, mut mails) = (laid.count, 0usize);
     loop {
@@ -235,6 +257,8 @@ async fn lay(desk: &Desk, db: &Db, site: &Site, state: LifeState, action: &str) 
         after = Some((last.ts, last.uuid));
         let page: Vec<Put> = page
             .into_iter()
+            // Nobody has a mailbox that is not his.
+            .filter(|(mail, _)| users.contains(&mail.recipient_email.to_lowercase()))
             .map(|(mail, raw)| Put {
                 path: mail.eml_path,
                 mode: mail.mode,
@@ -293,6 +317,11 @@ impl Laid {
         }
         Ok(())
     }
+}
+
+fn mail_users(world: &World, site: &Site) -> HashSet<String> {
+    let machine = world.fleet.machine(&site.id);
+    machine.into_iter().flat_map(|machine| &machine.mail_users).map(|who| who.email.to_lowercase()).collect()
 }
 
 /// Whose account on this machine gets mail at an address.

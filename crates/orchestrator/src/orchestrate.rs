@@ -17,7 +17,7 @@ use decnet_kit::{
 use decnet_realism::plan::{Arrival, Fleet};
 use tokio::{
     sync::watch,
-    task::JoinSet,
+    task::{self, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -149,6 +149,8 @@ struct Scheduler {
     /// Arrivals that somebody was in the way of: when they are tried again, and when they were due.
     postponed: Vec<(DateTime<Utc>, DateTime<Utc>, String, Arrival)>,
     jobs: JoinSet<(String, Ended)>,
+    /// Whose decky each task is at work on.
+    at_work: HashMap<task::Id, String>,
     nap: Duration,
 }
 
@@ -166,6 +168,7 @@ impl Scheduler {
             waiting: BTreeMap::new(),
             postponed: Vec::new(),
             jobs: JoinSet::new(),
+            at_work: HashMap::new(),
             nap,
         }
     }
@@ -187,9 +190,16 @@ impl Scheduler {
                     // The watcher ends when the worker does.
                     Err(_) => watching = false,
                 },
-                Some(ended) = self.jobs.join_next() => if let Ok((decky, ended)) = ended {
-                    self.end(&decky, ended);
-                },
+                Some(ended) = self.jobs.join_next_with_id() => {
+                    let (id, ended) = match ended {
+                        Ok((id, (_, ended))) => (id, ended),
+                        // It panicked: what it was at is found out like after a crash.
+                        Err(error) => (error.id(), Ended::Failed),
+                    };
+                    if let Some(decky) = self.at_work.remove(&id) {
+                        self.end(&decky, ended);
+                    }
+                }
                 () = sleep_until(wake) => {}
             }
         }
@@ -272,7 +282,8 @@ impl Scheduler {
         let settled = self.settled.get(&decky).is_some_and(|disk| Some(disk) == site.incarnation.as_ref());
         let (desk, world, texts) = (Arc::clone(&self.desk), Arc::clone(&self.world), Arc::clone(&self.texts));
         self.busy.insert(decky.clone());
-        self.jobs.spawn(async move {
+        let whose = decky.clone();
+        let handle = self.jobs.spawn(async move {
             let done = async {
                 let db = desk.ctx.db().await?;
                 anyhow::Ok(match job {
@@ -289,6 +300,7 @@ impl Scheduler {
             });
             (decky, ended)
         });
+        self.at_work.insert(handle.id(), whose);
     }
 
     fn end(&mut self, decky: &str, ended: Ended) {
