@@ -67,7 +67,9 @@ fn live(fleet: &Fleet, place: usize, days: i64, since: DateTime<Utc>) -> (Vec<Pl
     for day in date("2026-03-02").iter_days().take(usize::try_from(days).unwrap()) {
         for arrival in Day::of(&node(), fleet, day).arrivals(place) {
             if let Decision::Act(planned) = decide(&arrival, fleet, &shelf, 0) {
-                planned.iter().for_each(|done| shelf.apply(done));
+                for done in &planned {
+                    shelf.apply(done);
+                }
                 all.extend(planned);
             }
         }

@@ -19,6 +19,8 @@ use crate::{
 const ANSWERS: f64 = 0.68;
 /// How likely a letter wants an answer, by how many went before it in its thread.
 const WANTS: [f64; 5] = [0.85, 0.62, 0.5, 0.35, 0.2];
+/// Letters that are thought of at a time.
+const CHOICE: usize = 12;
 /// Seconds from sending to delivery, at most.
 const DELIVERY: i64 = 18;
 
@@ -66,6 +68,7 @@ fn due<'a>(scene: &Scene<'a>, drawn: &Person) -> Vec<(&'a KnownMail, &'a Person)
             let now = || person.presence.at(at);
             (fits && (now() == Attendance::Work || now() == turn)).then_some((mail, person))
         })
+        .take(CHOICE)
         .collect()
 }
 
