@@ -126,3 +126,24 @@ async fn a_new_fleet_is_born_with_a_past_and_lives_on() {
     }
     assert_eq!(mails, lived["mail"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_the_next_day_and_touches_nothing() {
+    let home = Home::new(30).await;
+    home.deploy("[web]\nservices=ssh,http\n[app]\nservices=ssh\n").await;
+    let child = home.orchestrator(&["--dry-run"]);
+    let output = tokio::task::block_in_place(|| child.wait_with_output().unwrap());
+    assert!(output.status.success(), "{}", output.status);
+    let lines: Vec<serde_json::Value> = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert!(lines.len() > 10, "{lines:#?}");
+    let kinds: BTreeSet<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains("traffic") && kinds.contains("create"), "{kinds:?}");
+    assert!(lines.is_sorted_by_key(|line| line["at"].as_str().unwrap().to_owned()));
+    assert!(home.shelf("web").await.is_empty() && home.db.life().states().await.unwrap().is_empty());
+    assert_eq!(home.db.orchestrator().page(&OrchestratorQuery::default()).await.unwrap().total, 0);
+}
