@@ -1,23 +1,48 @@
 //! Times of log lines, which have no year, and process ids, which grow with time.
 
-use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
-use rand::{RngExt, SeedableRng};
+use std::convert::Infallible;
 
-use crate::{Draw, Machine, words::hash};
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
+use rand::{RngExt, TryRng};
+
+use crate::{
+    Machine,
+    words::{hash, mix},
+};
 
 /// How far a line may lie before the time of its file.
 pub(super) const NEAR: TimeDelta = TimeDelta::minutes(115);
 /// Bytes of `Mon DD HH:MM:SS`.
 const STAMP: usize = 15;
 
-/// A generator of a machine's own lasting choices about `what`.
-pub(super) fn habits(machine: &Machine, what: &str) -> Draw {
-    let mut seed = [0; 32];
-    for (index, part) in seed.chunks_exact_mut(8).enumerate() {
-        let salt = u64::try_from(index).unwrap_or_default() ^ machine.salt;
-        part.copy_from_slice(&hash(format!("{}\n{what}", machine.id).as_bytes(), salt).to_le_bytes());
+/// A machine's own lasting choices. Splitmix64, because a log asks for some of them in each line.
+pub(super) struct Habits(u64);
+
+/// A machine's own lasting choices about `what`.
+pub(super) fn habits(machine: &Machine, what: &str) -> Habits {
+    Habits(hash(what.as_bytes(), hash(machine.id.as_bytes(), machine.salt)))
+}
+
+impl TryRng for Habits {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let [a, b, c, d, ..] = self.try_next_u64()?.to_le_bytes();
+        Ok(u32::from_le_bytes([a, b, c, d]))
     }
-    Draw::from_seed(seed)
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        Ok(mix(self.0))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for part in bytes.chunks_mut(8) {
+            let next = self.try_next_u64()?.to_le_bytes();
+            part.iter_mut().zip(next).for_each(|(byte, next)| *byte = next);
+        }
+        Ok(())
+    }
 }
 
 /// When the machine was last started, as its process ids tell it.
@@ -41,7 +66,12 @@ pub fn pid(machine: &Machine, at: DateTime<Utc>) -> u32 {
 
 /// `Mon DD HH:MM:SS host `, as syslog writes it.
 pub(super) fn stamp(at: DateTime<Utc>, machine: &Machine) -> String {
-    format!("{} {} ", at.format("%b %e %H:%M:%S"), machine.host)
+    // By hand: chrono's format strings are read anew for each line.
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = MONTHS.get(usize::try_from(at.month0()).unwrap_or_default()).unwrap_or(&"Jan");
+    let (day, hour, minute, second) = (at.day(), at.hour(), at.minute(), at.second());
+    format!("{month} {day:>2} {hour:02}:{minute:02}:{second:02} {} ", machine.host)
 }
 
 /// The time of the last line of a log that was written at `mtime`: of all years, the latest that is not after `mtime`.

@@ -1,6 +1,6 @@
 //! The log of cron: a crontab for each machine, drawn once from its id, and what it has run.
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use rand::RngExt;
 
 use super::clock::{habits, pid, seconds, stamp, time};
@@ -27,14 +27,20 @@ enum When {
 }
 
 impl When {
-    fn is_at(self, at: DateTime<Utc>) -> bool {
-        let (hour, minute) = (at.hour(), at.minute());
+    /// Whether it runs in this minute of the Unix clock. Whole days of minutes are gone through, so the calendar is asked only
+    /// where hour and minute are right.
+    fn is_at(self, clock: i64) -> bool {
+        let part = |value: i64| u32::try_from(value).unwrap_or_default();
+        let (hour, minute) = (part(clock.div_euclid(60).rem_euclid(24)), part(clock.rem_euclid(60)));
+        let at = || time(clock * 60);
         match self {
             Self::Every(first, step) => minute >= first && (minute - first).is_multiple_of(step),
             Self::Hourly(at) => minute == at,
             Self::Daily(h, m) => (hour, minute) == (h, m),
-            Self::Weekly(day, h, m) => at.weekday().num_days_from_monday() == day && (hour, minute) == (h, m),
-            Self::Monthly(h, m) => at.day() == 1 && (hour, minute) == (h, m),
+            Self::Weekly(day, h, m) => {
+                (hour, minute) == (h, m) && at().weekday().num_days_from_monday() == day
+            }
+            Self::Monthly(h, m) => (hour, minute) == (h, m) && at().day() == 1,
         }
     }
 }
@@ -127,7 +133,7 @@ fn crontab(machine: &Machine) -> Vec<Job> {
 }
 
 /// A backup of something that the machine has.
-fn backup(machine: &Machine, rng: &mut Draw) -> String {
+fn backup(machine: &Machine, rng: &mut impl RngExt) -> String {
     let target = ["/var/backups", "/backup", "/srv/backup", "/mnt/backup"][rng.random_range(0..4)];
     let mut commands = vec![
         format!("tar czf {target}/etc-$(date +%u).tgz /etc 2>/dev/null"),
@@ -159,7 +165,7 @@ fn backup(machine: &Machine, rng: &mut Draw) -> String {
 }
 
 /// What looks after the machine every few minutes.
-fn watch(machine: &Machine, rng: &mut Draw) -> String {
+fn watch(machine: &Machine, rng: &mut impl RngExt) -> String {
     let limit = rng.random_range(80..97);
     match rng.random_range(0..6) {
         0 => "/usr/local/sbin/check-disk --quiet".to_owned(),
@@ -174,7 +180,7 @@ fn watch(machine: &Machine, rng: &mut Draw) -> String {
 /// Everything that the crontab has run from `since` to `mtime`, the latest of it if it is too much for one log.
 pub(super) fn log(machine: &Machine, since: DateTime<Utc>, mtime: DateTime<Utc>, rng: &mut Draw) -> String {
     let jobs = crontab(machine);
-    let most = rng.random_range(140..330);
+    let most = rng.random_range(40..150);
     let mut lines: Vec<String> = Vec::new();
     let minute = mtime.timestamp().div_euclid(60);
     let first = since.timestamp().div_euclid(60).max(minute - REACH);
@@ -189,7 +195,7 @@ pub(super) fn log(machine: &Machine, since: DateTime<Utc>, mtime: DateTime<Utc>,
         if at > mtime || at < time(since.timestamp()) {
             continue;
         }
-        let due: Vec<&Job> = jobs.iter().filter(|job| job.when.is_at(at)).collect();
+        let due: Vec<&Job> = jobs.iter().filter(|job| job.when.is_at(minute)).collect();
         let mut offset = u32::try_from(due.len()).unwrap_or_default() * 2;
         for job in due.iter().rev() {
             offset -= 2;
@@ -224,7 +230,7 @@ pub(super) fn next(
         if !after || at.timestamp() < oldest || at > mtime {
             continue;
         }
-        let mut due = jobs.iter().filter(|job| job.when.is_at(at));
+        let mut due = jobs.iter().filter(|job| job.when.is_at(minute));
         if let Some(job) = due.next() {
             return line(machine, job, at, 0);
         }

@@ -53,7 +53,7 @@ pub(super) fn log(
     rng: &mut Draw,
 ) -> String {
     let facility = Facility::of(path, machine);
-    let most = rng.random_range(40..210_i64);
+    let most = rng.random_range(24..110_i64);
     // Seconds between two events, different on each machine and for each file.
     let gap = habits(machine, path).random_range(240..1500_i64);
     let (first, last) = (since.timestamp(), mtime.timestamp());

@@ -186,7 +186,7 @@ pub(crate) fn hash(bytes: &[u8], salt: u64) -> u64 {
 }
 
 /// The finaliser of splitmix64: every bit of the input reaches every bit of the output.
-const fn mix(mut value: u64) -> u64 {
+pub(crate) const fn mix(mut value: u64) -> u64 {
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

@@ -29,7 +29,7 @@ mod tests;
 pub use self::{engine::Voice, house::House, index::pool, roles::field};
 pub(crate) use self::{
     form::{capitalise, pick},
-    house::hash,
+    house::{hash, mix},
 };
 
 /// A subject of letters: new threads draw one, answers stay with it.
