@@ -107,7 +107,7 @@ pub struct Lexicon {
 }
 
 /// Every language there is; English first. Whoever adds one puts its `pub static LEXICON` here.
-pub static ALL: &[&Lexicon] = &[&en::LEXICON];
+pub static ALL: &[&Lexicon] = &[&en::LEXICON, &de::LEXICON];
 
 /// The language of a code in any case, with or without a region (`de-AT`); an unknown one is English.
 pub fn lexicon(code: &str) -> &'static Lexicon {
