@@ -55,7 +55,7 @@ pub(super) const TOPICS: &[Topic] = &[
         &["Es ist immer gegen {time}, da läuft das Backup.", "{percent} würden reichen.", "{other} schaltet sie inzwischen stumm.", "Im {month} waren es {nnn}, davon zwei echte.", "Nach einer Minute ist {daemon} wieder da.", "Wichtig ist nur {dir}."],
         &["Mach das, aber lass den für {dir}.", "Der nächtliche ist von mir, ich schiebe ihn auf {time}.", "{who} will alle behalten.", "Nimm {percent} und wir sehen."]),
     topic("printer", &["ops", "office"], &[],
-        &["Drucker in {room}", "Drucken geht nicht, {room}"],
+        &["Drucker auf {host}", "Drucken geht nicht {since}"],
         &["Der Drucker in {room} zieht kein Papier.", "Aus {room} kann man {since} nicht drucken.", "{supplier} will unsere Drucker tauschen."],
         &["Bei {who} geht es, bei {other} nicht.", "In der Warteschlange auf {host} sind {nnn} Aufträge.", "Der Techniker kommt {sched}.", "Scannen geht noch.", "Der Vertrag endet am {soon}.", "Toner liegt {place}."],
         &["Ich habe die Warteschlange geleert, versuch es noch einmal.", "Es liegt am Treiber, {version} geht.", "{who} hat die Nummer von {supplier}.", "Nehmt bis {day} den in {room}."]),

@@ -16,7 +16,7 @@ pub(super) static NOTES: &[&str] = &[
     "{supplier} erhöht die {cost} um {rate} ab {month_ahead}",
     "der Schlüssel {place} liegt bei {who}",
     "{item} bei {supplier} bestellt, kommt {when}",
-    "{device} geht nicht {since}",
+    "{device} geht {since} nicht",
     "{who} will {thing_nom} mit den {cost}, {other} ohne",
     "das Paket von {supplier} steht {place}",
     "{doc} zur {meeting} mitnehmen",
