@@ -22,12 +22,15 @@ pub struct Company {
     pub name: String,
     /// Its DNS domain.
     pub domain: String,
-    /// IANA time zone of its site.
+    /// IANA time zone of its site: that of invented people, not of machines' clocks.
     pub timezone: String,
     /// Everyone who works there.
     pub staff: Vec<Person>,
 }
 
+/// The zone of every machine's clock, as in most server rooms: its logs, also those that life writes, are in it, wherever its
+/// people are.
+const MACHINE_ZONE: &str = "Etc/UTC";
 /// How many people a company has.
 const STAFF: usize = 40;
 
@@ -95,7 +98,7 @@ pub(crate) fn persona(
         hostname: short.to_owned(),
         domain: company.domain.clone(),
         company: company.name.clone(),
-        timezone: company.timezone.clone(),
+        timezone: MACHINE_ZONE.to_owned(),
         distro: machine.distro.slug.to_owned(),
         os_pretty: os_pretty.to_owned(),
         kernel: kernel.to_owned(),
