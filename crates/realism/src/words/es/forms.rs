@@ -67,7 +67,7 @@ pub(super) const MEETING: Rows = nouns! { "meeting":
 pub(super) const THING: Rows = nouns! { "thing":
     f "oferta", m "contrato", f "factura", f "entrega", m "presupuesto", f "lista de materiales", f "lista de accesos", m "plano", f "tarifa", m "parte de horas",
     m "cuadro de vacaciones", m "inventario", m "plan de mantenimiento", m "listín", f "hoja de gastos", m "albarán", m "pedido", f "póliza",
-    m "informe de pruebas", f "acta", f "orden de compra", f "estimación", m "acuerdo marco", f "lista de control", f "presentación", m "plan de proyecto",
+    m "informe de pruebas", m "acta", f "orden de compra", f "estimación", m "acuerdo marco", f "lista de control", f "presentación", m "plan de proyecto",
     f "matriz de riesgos", f "solicitud de cambio", m "plan de acogida", f "copia firmada", f "hoja de devolución", f "lista de embalaje", m "informe de viaje",
     f "nota de gastos", m "informe mensual", f "previsión", m "cuadrante", m "certificado", f "ficha técnica", m "anexo", f "memoria", m "convenio",
 };
@@ -82,7 +82,7 @@ pub(super) const DOC: Rows = nouns! { "doc":
 #[rustfmt::skip]
 pub(super) const CONTACT: Rows = nouns! { "contact":
     x "{supplier}", x "{who}", x "{other}", m "administrador de la finca", f "asesoría", f "gestoría", m "banco", f "aseguradora", m "transportista",
-    f "empresa de limpieza", f "agencia de viajes", m "comité de empresa", m "abogado", f "imprenta", m "electricista", f "recepción", m "servicio técnico",
+    f "empresa de limpieza", f "agencia de viajes", m "comité de empresa", m "abogado", f "imprenta", m "electricista", x "recepción", m "servicio técnico",
     m "centro de datos", m "ayuntamiento", f "mutua", f "empresa de selección", m "auditor", f "operadora", f "empresa de alarmas", m "comercial de {supplier}",
     f "contable de {supplier}", f "delegación de {city}", m "soporte de {supplier}", f "notaría", m "taller", f "Seguridad Social", f "Agencia Tributaria",
 };
@@ -126,6 +126,12 @@ pub(super) const POSITION: Rows = nouns! { "position":
     m "puesto de contable", m "puesto de técnico de sistemas", m "puesto de comercial", f "plaza de administrativo", m "puesto de programador",
     f "jefatura de almacén", f "beca", m "puesto de controller", f "plaza de soporte", m "puesto de comprador", f "jefatura de proyecto", f "plaza de recepción",
     m "puesto de analista", f "plaza de prácticas", m "puesto de técnico", f "coordinación de equipo", m "puesto de calidad", f "plaza de logística",
+};
+
+#[rustfmt::skip]
+pub(super) const ACCOUNT: Rows = nouns! { "account":
+    m "centro de coste {nnn}", f "cuenta {nnn}", f "cuenta de {cost}", m "presupuesto de {project}", m "centro de coste {nn}", f "periodificación de {month}",
+    f "caja chica", f "cuenta puente", f "cuenta de {supplier}", f "partida de {cost}", f "provisión de {month}", f "fianza de {supplier}",
 };
 
 /// Places, for what lies or stands somewhere: with `en`.

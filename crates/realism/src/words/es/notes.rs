@@ -3,7 +3,7 @@
 /// Short, no full stop.
 #[rustfmt::skip]
 pub(super) static NOTES: &[&str] = &[
-    "preguntar a {contact} por {thing}, {who} sabe más",
+    "preguntar {contact_dat} por {thing}, {who} sabe más",
     "{who} tiene {doc}, copia para {other}",
     "{who} está fuera hasta el {soon}, le cubre {other}",
     "{doc}: {outcome}",
@@ -54,7 +54,7 @@ pub(super) static NOTES: &[&str] = &[
     "{who} y también {other} han tocado {thing}, juntar versiones {when}",
     "visita de {supplier} el {day}, {n} pases {place}",
     "expediente {nnn}/{nn} para {doc}",
-    "a {who} le va bien el {soon}, falta preguntar a {contact}",
+    "a {who} le va bien el {soon}, falta preguntar {contact_dat}",
     "{contact} necesita dos copias firmadas {doc_gen}",
     "imprimir {nn} copias {thing_gen} para {meeting}",
     "temas para {meeting}: {thing}, {cost} y lo de {project}",
@@ -101,7 +101,7 @@ pub(super) static NOTES: &[&str] = &[
     "dev|dejar {lib} para luego, primero {feature}",
 
     "finance|la factura {nnn} de {supplier} {money_issue}",
-    "finance|{supplier}: llevar {amount} a {account}",
+    "finance|{supplier}: llevar {amount} {account_dat}",
     "finance|cuadrar {account} con {who} {when}",
     "finance|{supplier} debe {amount} {since}",
     "finance|remesa el {soon}, {who} la firma a las {time}",
@@ -131,7 +131,7 @@ pub(super) static NOTES: &[&str] = &[
     "hr|curso en {city} para {n} personas, {amount}, lo pide {who}",
     "hr|{who} pasa al {percent} de jornada desde {month_ahead}",
 
-    "office|{supply}: quedan {n}, {supplier} trae más {when}",
+    "office|{supply}: hay para {n} días, {supplier} trae más {when}",
     "office|{device}: viene {supplier} {when}",
     "office|sala {room} ocupada el {day} hasta las {time} por {who}",
     "office|{snack} para {meeting}, encargado a {supplier}",

@@ -5,7 +5,7 @@
 
 use super::forms::{self, Rows};
 
-const PARTS: [Rows; 9] = [
+const PARTS: [Rows; 10] = [
     forms::MEETING,
     forms::THING,
     forms::DOC,
@@ -15,6 +15,7 @@ const PARTS: [Rows; 9] = [
     forms::FEATURE,
     forms::PEOPLE,
     forms::POSITION,
+    forms::ACCOUNT,
 ];
 
 /// By slot.
@@ -91,10 +92,6 @@ const OWN: Rows = &[
     ("rate", &["{n} %", "{n},5 %", "{n} %", "1{digit} %"]),
     ("digit", &["1", "2", "3", "4", "5", "6", "7", "8"]),
     ("nights", &["2", "3", "4", "5"]),
-    ("account", &[
-        "el centro de coste {nnn}", "la cuenta {nnn}", "la cuenta de {cost}", "el presupuesto de {project}", "el centro de coste {nn}", "la periodificación de {month}",
-        "la caja chica", "la cuenta puente", "la cuenta de {supplier}", "la partida de {cost}", "la provisión de {month}", "la fianza de {supplier}",
-    ]),
     ("money_issue", &[
         "se queda corta en {amount}", "está contabilizada dos veces", "no cuadra con el banco", "viene sin CIF", "viene sin número de pedido", "está abierta {since}",
         "tiene mal la dirección", "se pagó el {past}", "necesita una segunda firma", "pasa del límite", "es de {month}", "lleva mal el IVA",

@@ -75,7 +75,7 @@ pub(super) static TASKS: &[&str] = &[
     "dev|cerrar {branch} con {who}",
     "dev|desplegar la {version} en {host}",
     "dev|medir {feature} con {nnn} filas",
-    "dev|hablar con {who} de {feature}",
+    "dev|hablar con {who} {feature_gen}",
     "dev|borrar la rama {feature_name} de {project}",
     "dev|documentar {feature} para {who}",
     "dev|reproducir {ticket} en {host}",
