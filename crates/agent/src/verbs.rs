@@ -7,14 +7,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use decnet_bus::{
     Request, Requests, Topic, TopicFilter,
     payload::{
-        DeckyInspection, HostLan, HostReply, HostRequest, InspectReply, InspectRequest, ProbeReply,
+        self, DeckyInspection, HostLan, HostReply, HostRequest, InspectReply, InspectRequest, ProbeReply,
         ProbeRequest, PutFilesReply, PutFilesRequest, ReadFileReply, ReadFileRequest, SurveyReply,
-        SurveyRequest,
+        SurveyRequest, TidyFilesReply, TidyFilesRequest,
     },
 };
 use decnet_core::traffic::SourcePorts;
 use decnet_kit::Ctx;
-use decnet_runtime::{FileSpec, HostRuntime};
+use decnet_runtime::{Diverged, Expect, FileSpec, HostRuntime, Tidy};
 use futures_util::{StreamExt, stream::SelectAll};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -38,6 +38,7 @@ pub(crate) async fn listen(ctx: &Ctx) -> SelectAll<Requests> {
         Topic::AskHost { host: host.clone() },
         Topic::AskSurvey { host: host.clone() },
         Topic::AskPutFiles { host: host.clone() },
+        Topic::AskTidyFiles { host: host.clone() },
         Topic::AskReadFile { host: host.clone() },
         Topic::AskProbe { host },
     ] {
@@ -115,6 +116,10 @@ impl Desk {
                 let answer = within(async { self.put_files(question.read()?).await }).await;
                 question.respond(answer).await;
             }
+            Topic::AskTidyFiles { .. } => {
+                let answer = within(async { self.tidy_files(question.read()?).await }).await;
+                question.respond(answer).await;
+            }
             Topic::AskReadFile { .. } => {
                 let answer = within(async { self.read_file(question.read()?).await }).await;
                 question.respond(answer).await;
@@ -141,7 +146,7 @@ impl Desk {
                     port_base: status.port_base,
                     plan_hash: status.plan_hash,
                     egress_blocked: status.egress_blocked,
-                    incarnation: None,
+                    incarnation: status.incarnation,
                 };
                 (status.name, inspection)
             })
@@ -203,17 +208,38 @@ impl Desk {
                 gid: file.gid,
                 mtime: file.mtime,
                 content: content.into(),
+                expect: file.expect.map(expect),
             });
         }
-        self.runtime.put_files(&request.decky, &files).await.map_err(|error| error.to_string())?;
-        Ok(PutFilesReply { written: u32::try_from(files.len()).unwrap_or(u32::MAX), diverged: Vec::new() })
+        let placed =
+            self.runtime.put_files(&request.decky, &files).await.map_err(|error| error.to_string())?;
+        let diverged = placed.diverged.into_iter().map(diverged).collect();
+        Ok(PutFilesReply { written: placed.written, diverged })
+    }
+
+    async fn tidy_files(&self, request: TidyFilesRequest) -> Result<TidyFilesReply, String> {
+        let steps = request.steps.into_iter();
+        let steps: Vec<Tidy> =
+            steps.map(|step| Tidy { path: step.path, to: step.to, expect: expect(step.expect) }).collect();
+        let outcome = self.runtime.tidy_files(&request.decky, &steps).await;
+        let outcome = outcome.map_err(|error| error.to_string())?;
+        Ok(TidyFilesReply { done: outcome.done, diverged: outcome.diverged.map(diverged) })
     }
 
     async fn read_file(&self, request: ReadFileRequest) -> Result<ReadFileReply, String> {
         let max = request.max.min(MAX_READ);
-        let content = self.runtime.read_file(&request.decky, &request.path, max).await;
-        let content = content.map_err(|error| error.to_string())?;
-        Ok(ReadFileReply { content_b64: content.map(|bytes| STANDARD.encode(bytes)), stat: None })
+        let read = self.runtime.read_file(&request.decky, &request.path, max).await;
+        let Some(read) = read.map_err(|error| error.to_string())? else {
+            return Ok(ReadFileReply::default());
+        };
+        let stat = payload::FileStat {
+            size: read.stat.size,
+            mode: read.stat.mode,
+            uid: read.stat.uid,
+            gid: read.stat.gid,
+            mtime: read.stat.mtime,
+        };
+        Ok(ReadFileReply { content_b64: Some(STANDARD.encode(read.content)), stat: Some(stat) })
     }
 
     async fn probe(&self, request: ProbeRequest) -> Result<ProbeReply, String> {
@@ -221,7 +247,7 @@ impl Desk {
         let to = (request.to_ip, request.to_port).into();
         let probe = self
             .runtime
-            .probe(&request.from, to, &|from, to| {
+            .probe(&request.from, to, request.protocol.as_deref(), &|from, to| {
                 self.ports.candidates(from, to.ip(), to.port(), now).to_vec()
             })
             .await
@@ -229,6 +255,17 @@ impl Desk {
         let banner = (!probe.banner.is_empty()).then(|| decnet_logline::clean_bytes(&probe.banner));
         Ok(ProbeReply { banner, src_port: probe.src_port })
     }
+}
+
+fn expect(expect: payload::Expect) -> Expect {
+    match expect {
+        payload::Expect::Absent => Expect::Absent,
+        payload::Expect::Sha256(hash) => Expect::Sha256(hash),
+    }
+}
+
+fn diverged(diverged: Diverged) -> payload::Diverged {
+    payload::Diverged { path: diverged.path, found: diverged.found }
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {

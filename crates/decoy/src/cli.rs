@@ -111,6 +111,15 @@ struct ProbeBanner {
     /// Own port to come from
     #[arg(long)]
     source_port: Option<u16>,
+    /// Own host name, for services that ask for it
+    #[arg(long)]
+    name: Option<String>,
+    /// Own distribution, whose clients are used
+    #[arg(long)]
+    distro: Option<String>,
+    /// Slug of the service there: what is said to it
+    #[arg(long)]
+    protocol: Option<String>,
 }
 
 impl Cli {
@@ -226,7 +235,14 @@ async fn ask(args: Health) -> Outcome {
 
 async fn greet(args: ProbeBanner) -> Outcome {
     let to = SocketAddr::new(args.ip, args.port);
-    let (greeting, port) = probe::probe(to, args.from, args.source_port).await.map_err(|error| {
+    let caller = probe::Caller {
+        from: args.from,
+        source_port: args.source_port,
+        name: args.name,
+        distro: args.distro,
+        protocol: args.protocol,
+    };
+    let (greeting, port) = probe::probe(to, &caller).await.map_err(|error| {
         (FAILED, format!("{to} is not reached ({error}); is the service up and the address right?"))
     })?;
     eprintln!("source port {port}");

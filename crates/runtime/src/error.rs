@@ -130,6 +130,14 @@ pub enum RuntimeError {
         /// What.
         source: Box<RuntimeError>,
     },
+    /// Its files are reached while it runs.
+    #[error(
+        "container {container} does not run, so its files cannot be reached: `decnet status` tells why, and `decnet deploy` brings it up"
+    )]
+    Down {
+        /// Which container.
+        container: String,
+    },
     /// A part of this program panicked.
     #[error("a part of the runtime failed ({0}): this is a mistake in the program, please report it")]
     Internal(String),
@@ -155,6 +163,7 @@ impl RuntimeError {
             | Self::Unwatched { .. }
             | Self::Ports { .. }
             | Self::Probe { .. }
+            | Self::Down { .. }
             | Self::Undead { .. }
             | Self::Io { .. }
             | Self::Internal(_) => false,
@@ -186,7 +195,7 @@ impl RuntimeError {
                 Self::Engine { decky: Some(name.clone()), what, reason }
             }
             Self::Unfit { decky: None, why } => Self::Unfit { decky: Some(name.clone()), why },
-            Self::Io { .. } | Self::NoDecoy { .. } | Self::Internal(_) => {
+            Self::Io { .. } | Self::NoDecoy { .. } | Self::Down { .. } | Self::Internal(_) => {
                 Self::With { decky: name.clone(), source: Box::new(self) }
             }
             other => other,

@@ -40,6 +40,80 @@ pub struct FileSpec {
     pub mtime: DateTime<Utc>,
     /// Content.
     pub content: Bytes,
+    /// What must be there before, else the file is left alone; `None` = whatever is there is replaced.
+    pub expect: Option<Expect>,
+}
+
+/// What must be at a path for it to be touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Absent,
+    /// A regular file with this SHA-256 (hex).
+    Sha256(String),
+}
+
+/// A file that was left alone because something else than expected was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diverged {
+    /// Its path.
+    pub path: String,
+    /// SHA-256 (hex) of what is there, or what it is in words where it is no regular file of a reasonable size; `None` if
+    /// nothing is.
+    pub found: Option<String>,
+}
+
+/// What putting files did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// How many were written.
+    pub written: u32,
+    /// Those that were left alone.
+    pub diverged: Vec<Diverged>,
+}
+
+/// One file to rename or remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tidy {
+    /// Absolute path.
+    pub path: String,
+    /// Where it goes, its time kept; an existing file there is replaced. `None` = it is removed.
+    pub to: Option<String>,
+    /// What must be at `path`.
+    pub expect: Expect,
+}
+
+/// What tidying did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TidyOutcome {
+    /// How many steps were made.
+    pub done: u32,
+    /// The file that was left alone; the steps after it were not made.
+    pub diverged: Option<Diverged>,
+}
+
+/// What the system says of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStat {
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Time of change, exact to the nanosecond.
+    pub mtime: DateTime<Utc>,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRead {
+    /// Its first bytes.
+    pub content: Bytes,
+    /// What the system says of it.
+    pub stat: FileStat,
 }
 
 /// What a deploy did.
@@ -72,6 +146,8 @@ pub struct DeckyStatus {
     pub hopeless: bool,
     /// Outbound connection attempts that its containment has dropped since it was started.
     pub egress_blocked: u64,
+    /// Id of what holds its disk: another one means that the disk is as it was made, without what was put there.
+    pub incarnation: Option<String>,
 }
 
 /// What a host can run.
@@ -139,7 +215,7 @@ pub struct Probe {
     pub to: SocketAddr,
     /// Own port.
     pub src_port: u16,
-    /// First bytes of the service; empty where it waits for the client to speak.
+    /// First line of the service; empty where it waits for the client to speak and nothing was said to it.
     pub banner: Bytes,
 }
 
@@ -186,18 +262,29 @@ pub trait HostRuntime: Send + Sync {
     /// What runs. An error means that it is not known, which is something else than nothing.
     async fn inspect(&self) -> Result<Vec<DeckyStatus>, RuntimeError>;
 
-    /// Puts files into a decky, each one whole or not at all. Stops at the first that cannot be put.
-    async fn put_files(&self, name: &DeckyName, files: &[FileSpec]) -> Result<(), RuntimeError>;
+    /// Puts files into a decky, each one whole or not at all. One that is not to be touched because of what is there is left
+    /// alone and named. Stops at the first that cannot be put.
+    async fn put_files(&self, name: &DeckyName, files: &[FileSpec]) -> Result<Placed, RuntimeError>;
 
-    /// The first `max` bytes of a file; `None` if there is none.
-    async fn read_file(&self, name: &DeckyName, path: &str, max: u64) -> Result<Option<Bytes>, RuntimeError>;
+    /// Renames and removes files of a decky, in this order, and stops at the first that is not as expected.
+    async fn tidy_files(&self, name: &DeckyName, steps: &[Tidy]) -> Result<TidyOutcome, RuntimeError>;
 
-    /// Connects from one decky to an address, from the first source port that can be had, and reads the greeting.
-    /// Where `to` is the standard port of a decky of this host that serves it elsewhere, that place is meant.
+    /// The first `max` bytes of a file, and what the system says of it; `None` if there is none.
+    async fn read_file(
+        &self,
+        name: &DeckyName,
+        path: &str,
+        max: u64,
+    ) -> Result<Option<FileRead>, RuntimeError>;
+
+    /// Connects from one decky to an address, from the first source port that can be had, has the short talk that a client of
+    /// `protocol` has (`None`: reads the greeting), and says goodbye. Where `to` is the standard port of a decky of this host
+    /// that serves it elsewhere, that place is meant.
     async fn probe(
         &self,
         from: &DeckyName,
         to: SocketAddr,
+        protocol: Option<&str>,
         ports: PortChooser<'_>,
     ) -> Result<Probe, RuntimeError>;
 

@@ -13,11 +13,14 @@ pub mod lan;
 mod output;
 mod process;
 mod readable;
+mod talk;
+mod tree;
 
 pub use docker::{DockerOptions, DockerRuntime, engine_answers};
 pub use error::RuntimeError;
 pub use host_runtime::{
-    DeckyStatus, Deployed, FileSpec, HostAbilities, HostRuntime, MAX_OUTPUT_LINE, OutputItem, OutputLine,
-    OutputRef, OutputStream, PortChooser, Position, Probe,
+    DeckyStatus, Deployed, Diverged, Expect, FileRead, FileSpec, FileStat, HostAbilities, HostRuntime,
+    MAX_OUTPUT_LINE, OutputItem, OutputLine, OutputRef, OutputStream, Placed, PortChooser, Position, Probe,
+    Tidy, TidyOutcome,
 };
 pub use process::{DEFAULT_PORT_OFFSET, ProcessOptions, ProcessRuntime};

@@ -55,6 +55,11 @@ const SESSIONS_END: Duration = Duration::from_secs(3);
 /// Bytes of a client's first line that are reported.
 const LINE_SHOWN: usize = 512;
 
+/// What the SSH client of a distribution's machine of this name calls itself.
+pub(crate) fn client_of(distro: &str, name: &str) -> &'static str {
+    release::client(distro, name)
+}
+
 /// Makes the service.
 pub fn build(context: &ServiceContext) -> Result<Arc<dyn Service>, BuildError> {
     let mut server = Server::of(&context.persona, &context.seed);

@@ -202,6 +202,13 @@ const KEY_ALGORITHMS: &[Algorithm] = &[
     Algorithm::SkEcdsaSha2NistP256,
 ];
 
+/// What the client of a distribution calls itself; machines of other names have other updates.
+pub(super) fn client(distro: &str, name: &str) -> &'static str {
+    let release = RELEASES.iter().find(|r| r.distro == distro).unwrap_or(&RELEASES[0]);
+    let number = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    release.versions.get(number % release.versions.len().max(1)).copied().unwrap_or("OpenSSH_9.2p1")
+}
+
 /// The server of one machine.
 #[derive(Debug)]
 pub(super) struct Server {

@@ -27,8 +27,10 @@ use super::{
 
 /// Longest record that is read.
 const MAX_RECORD: u64 = 1 << 20;
-/// Files of ours that are remembered: those that a sweep may meet.
-const MOST_PLACED: usize = 128;
+/// Files of ours that are remembered: those that a sweep may meet, and some that were put before and may be met when somebody
+/// has changed their names or modes.
+const MOST_PLACED: usize = 8192;
+const MOST_OLD_PLACED: usize = 128;
 /// Files told since the last moment that are remembered; more are told twice after a crash.
 const MOST_TOLD: usize = 256;
 /// Sessions that are remembered.
@@ -37,9 +39,9 @@ const MOST_SESSIONS: usize = 64;
 /// A file that we put there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Placed {
-    name: Vec<u8>,
-    mtime: DateTime<Utc>,
-    size: u64,
+    /// As [`placed`] has it.
+    key: String,
+    at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -52,7 +54,8 @@ struct Record {
     sessions: Vec<Session>,
     /// What was told since, by [`key`], and when.
     told: HashMap<String, DateTime<Utc>>,
-    placed: VecDeque<Placed>,
+    #[serde(default)]
+    ours: VecDeque<Placed>,
 }
 
 /// What nobody has looked at yet.
@@ -120,6 +123,11 @@ impl Journal {
         record.sessions.truncate(MOST_SESSIONS);
         // A file that changed after the moment was told after it.
         record.told.retain(|_, at| *at >= moment);
+        // And what was put before it has been seen to be ours.
+        while record.ours.len() > MOST_OLD_PLACED && record.ours.front().is_some_and(|ours| ours.at < moment)
+        {
+            record.ours.pop_front();
+        }
         self.write(&record);
     }
 
@@ -136,29 +144,24 @@ impl Journal {
         self.lock().told.contains_key(key)
     }
 
-    /// A file of ours is about to be put somewhere.
-    pub(super) fn placing(&self, name: &[u8], mtime: DateTime<Utc>, size: u64) {
+    /// Files of ours are about to be put somewhere, `keys` as [`placed`] has them.
+    pub(super) fn placing(&self, keys: impl IntoIterator<Item = String>, now: DateTime<Utc>) {
         let mut record = self.lock();
-        let placed = Placed { name: name.to_vec(), mtime, size };
-        if record.placed.contains(&placed) {
-            return;
+        for key in keys {
+            record.ours.retain(|ours| ours.key != key);
+            while record.ours.len() >= MOST_PLACED {
+                record.ours.pop_front();
+            }
+            record.ours.push_back(Placed { key, at: now });
         }
-        while record.placed.len() >= MOST_PLACED {
-            record.placed.pop_front();
-        }
-        record.placed.push_back(placed);
         self.write(&record);
     }
 
     /// Whether a file is one of ours and as we put it.
     pub(super) fn is_placed(&self, path: &Path, meta: &Metadata) -> bool {
         let Some(name) = path.file_name() else { return false };
-        let mtime = stamp(meta.mtime(), meta.mtime_nsec());
-        let record = self.lock();
-        let is = |ours: &Placed| {
-            ours.name == name.as_bytes() && Some(ours.mtime) == mtime && ours.size == meta.len()
-        };
-        record.placed.iter().any(is)
+        let key = placed(name.as_bytes(), stamp(meta.mtime(), meta.mtime_nsec()), meta.len());
+        self.lock().ours.iter().any(|ours| ours.key == key)
     }
 
     fn lock(&self) -> MutexGuard<'_, Record> {
@@ -182,6 +185,18 @@ impl Journal {
         file.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// What stands for a file of ours: its name, its time and its size.
+pub(super) fn placed(name: &[u8], mtime: Option<DateTime<Utc>>, size: u64) -> String {
+    let nanos = mtime.and_then(|mtime| mtime.timestamp_nanos_opt()).unwrap_or(0);
+    let hash = Sha256::new()
+        .chain_update(name)
+        .chain_update([0])
+        .chain_update(nanos.to_le_bytes())
+        .chain_update(size.to_le_bytes())
+        .finalize();
+    hex::encode(hash.get(..16).unwrap_or_default())
 }
 
 /// What stands for a told file: its path and its content, or why it was not kept.
@@ -238,7 +253,7 @@ mod tests {
         fs::write(&path, b"planted").unwrap();
         let meta = fs::metadata(&path).unwrap();
         let mtime = stamp(meta.mtime(), meta.mtime_nsec()).unwrap();
-        Journal::open(&record).placing(b"planted", mtime, 7);
+        Journal::open(&record).placing([placed(b"planted", Some(mtime), 7)], at(0));
         let journal = Journal::open(&record);
         assert!(journal.is_placed(&path, &meta) && journal.is_placed(Path::new("/a/planted"), &meta));
         assert!(!journal.is_placed(Path::new("/a/other"), &meta));

@@ -149,11 +149,19 @@ impl Capture {
         Ok(())
     }
 
-    /// A file of ours is about to be put into a decky: nobody is to take it for an intruder's, not even an agent that starts
-    /// when this one is gone. Writes a small file.
-    pub fn placing(&self, decky: &DeckyName, journal: &Path, file: &Path, mtime: DateTime<Utc>, size: u64) {
-        let name = file.file_name().unwrap_or_default();
-        self.journal(decky, journal).placing(name.as_bytes(), mtime, size);
+    /// Files of ours (path, time of change, size) are about to be put into a decky, or to get another name: nobody is to take
+    /// them for an intruder's, not even an agent that starts when this one is gone. Writes a small file.
+    pub fn placing<'a>(
+        &self,
+        decky: &DeckyName,
+        journal: &Path,
+        files: impl IntoIterator<Item = (&'a str, DateTime<Utc>, u64)>,
+    ) {
+        let files = files.into_iter().map(|(path, mtime, size)| {
+            let name = Path::new(path).file_name().unwrap_or_default();
+            journal::placed(name.as_bytes(), Some(mtime), size)
+        });
+        self.journal(decky, journal).placing(files, self.options.clock.now());
     }
 
     fn journal(&self, decky: &DeckyName, path: &Path) -> Arc<Journal> {

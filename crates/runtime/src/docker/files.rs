@@ -1,206 +1,177 @@
-//! Files of ours in a decky, and reading them back: as archives through the engine, so that no process is started in it and a
-//! stopped decky can be written to as well.
+//! Files of ours in a running decky, reading them back, and tidying them: on its disk as the host sees it (`tree`), so that no
+//! process is started in it, no engine carries them, and times are exact, those of folders included.
 //!
-//! They belong where a login would find them (the shell container), except for what a service of the front serves.
+//! They belong where a login would find them (the shell container). What a service of the front serves is there as well; what
+//! is expected, read and told is the shell's copy, which is the one that an intruder can change.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{os::fd::OwnedFd, path::Path, sync::Arc};
 
-use bytes::Bytes;
-use chrono::TimeDelta;
 use decnet_fleet::plan::ContainerRole;
+use rustix::fs::{Mode, OFlags, open, openat};
 
-use super::{
-    archive::{Content, Entry},
-    decky::Decky,
-};
+use super::{decky::Decky, engine::pid, identity::VMAIL};
 use crate::{
-    FileSpec, RuntimeError,
+    FileRead, FileSpec, Placed, RuntimeError, Tidy, TidyOutcome,
     error::{blocking, io_error},
+    tree::{Batch, Kind, MAILBOXES, Put, Tidied, Tree},
 };
 
-/// What the front's services serve: the mail spool and the default site.
-const OF_THE_FRONT: [&str; 2] = ["/var/spool/decnet-emails/", "/var/www/html/"];
-/// The system's bound, `PATH_MAX`.
-const MAX_PATH: usize = 4095;
-const MAX_NAME: usize = 255;
-/// What an archive needs beside the content of one file.
-const OVERHEAD: usize = 16 * 1024;
-/// Bits of a Go file mode.
-const GO_FOLDER: u32 = 1 << 31;
-const GO_LINK: u32 = 1 << 27;
-/// Longest passwd file that is read to find whose a home is.
-const MAX_PASSWD: usize = 1 << 20;
+/// What the front's services serve: the mailboxes and the default site.
+const OF_THE_FRONT: [&str; 2] = [MAILBOXES, "/var/www/html/"];
+/// Files put at once. Between them others may work on the decky.
+const AT_ONCE: usize = 128;
+
+/// The trees of a decky that runs.
+struct Trees {
+    /// Where a login ends up; without one, the front's.
+    first: Tree,
+    /// The front's, where that is another one and is asked for.
+    front: Option<Tree>,
+    /// Whether the first is the front's.
+    is_front: bool,
+}
 
 impl Decky {
     /// Puts files, each one whole or not at all; stops at the first that cannot be put.
-    pub(super) async fn put_files(&self, files: &[FileSpec]) -> Result<(), RuntimeError> {
-        let _one = self.alone().await;
-        for file in files {
-            check(&file.path)?;
-            for container in self.targets(&file.path)? {
-                self.put_file(&container, file).await.map_err(|error| error.of(&self.name))?;
-            }
+    pub(super) async fn put_files(&self, files: &[FileSpec]) -> Result<Placed, RuntimeError> {
+        let mut placed = Placed::default();
+        for files in files.chunks(AT_ONCE) {
+            let _one = self.alone().await;
+            let trees = self.trees(files.iter().any(|file| is_served(&file.path))).await?;
+            let (host, name, journal) = (Arc::clone(&self.host), self.name.clone(), self.paths.captured());
+            let files = files.to_vec();
+            let done = blocking(move || {
+                let ours =
+                    files.iter().map(|file| (file.path.as_str(), file.mtime, file.content.len() as u64));
+                host.capture.placing(&name, &journal, ours);
+                trees.put(&files).map_err(|error| error.of(&name))
+            })
+            .await?;
+            placed.written += done.written;
+            placed.diverged.extend(done.diverged);
         }
-        Ok(())
+        Ok(placed)
+    }
+
+    /// Makes the steps up to the first that meets something else than expected.
+    pub(super) async fn tidy_files(&self, steps: &[Tidy]) -> Result<TidyOutcome, RuntimeError> {
+        let _one = self.alone().await;
+        let with_front = steps.iter().any(|step| is_served(&step.path));
+        let trees = self.trees(with_front).await?;
+        let (host, name, journal) = (Arc::clone(&self.host), self.name.clone(), self.paths.captured());
+        let steps = steps.to_vec();
+        blocking(move || {
+            let mut outcome = TidyOutcome::default();
+            for step in &steps {
+                let tidied = trees.first.tidy(step, &mut |to, stat| {
+                    host.capture.placing(&name, &journal, [(to, stat.mtime, stat.size)]);
+                });
+                match tidied.map_err(|error| error.of(&name))? {
+                    Tidied::Done => outcome.done += 1,
+                    Tidied::Diverged(diverged) => {
+                        outcome.diverged = Some(diverged);
+                        break;
+                    }
+                }
+                if let Some(front) = &trees.front
+                    && is_served(&step.path)
+                {
+                    follow(front, step);
+                }
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     /// The first `max` bytes of a file; `None` if there is none.
-    pub(super) async fn read_file(&self, path: &str, max: u64) -> Result<Option<Bytes>, RuntimeError> {
-        check(path)?;
-        let Some(container) = self.targets(path)?.into_iter().next() else { return Ok(None) };
-        let limit = usize::try_from(max).unwrap_or(usize::MAX).saturating_add(OVERHEAD);
-        let packed =
-            self.host.download(&container, path, limit).await.map_err(|error| error.of(&self.name))?;
-        let Some(packed) = packed else { return Ok(None) };
-        match first(&packed, max).map_err(io_error("read", path))? {
-            Some(Content::File(bytes)) => Ok(Some(bytes)),
-            Some(Content::Link(target)) => {
-                // The engine gives the link itself. One step, within the same container, is enough for what is planted.
-                let target = resolve(path, &target);
-                let packed = self.host.download(&container, &target, limit).await;
-                let Some(packed) = packed.map_err(|error| error.of(&self.name))? else { return Ok(None) };
-                match first(&packed, max).map_err(io_error("read", path))? {
-                    Some(Content::File(bytes)) => Ok(Some(bytes)),
-                    _ => Err(bad(path, "it is no regular file")),
+    pub(super) async fn read_file(&self, path: &str, max: u64) -> Result<Option<FileRead>, RuntimeError> {
+        let trees = self.trees(false).await?;
+        let (path, name) = (path.to_owned(), self.name.clone());
+        blocking(move || {
+            let read = trees.first.read(&path, max).map_err(|error| error.of(&name))?;
+            Ok(read.map(|(content, mut stat)| {
+                if trees.is_front && path.starts_with(MAILBOXES) {
+                    (stat.uid, stat.gid) = (VMAIL, VMAIL);
                 }
-            }
-            _ => Err(bad(path, "it is no regular file")),
-        }
+                FileRead { content, stat }
+            }))
+        })
+        .await
     }
 
-    /// The containers that a file belongs in; the first one is where it is read.
-    fn targets(&self, path: &str) -> Result<Vec<String>, RuntimeError> {
+    async fn trees(&self, with_front: bool) -> Result<Trees, RuntimeError> {
         let front = self.container(ContainerRole::Decky);
         let front = front.ok_or_else(|| RuntimeError::UnknownDecky(self.name.clone()))?;
-        let shell = self.container(ContainerRole::Shell);
-        Ok(match shell {
-            Some(shell) if OF_THE_FRONT.iter().any(|folder| path.starts_with(folder)) => vec![front, shell],
-            Some(shell) => vec![shell],
-            None => vec![front],
-        })
+        let Some(shell) = self.container(ContainerRole::Shell) else {
+            return Ok(Trees { first: self.tree(&front).await?, front: None, is_front: true });
+        };
+        let front = if with_front { Some(self.tree(&front).await?) } else { None };
+        Ok(Trees { first: self.tree(&shell).await?, front, is_front: false })
     }
 
-    async fn put_file(&self, container: &str, file: &FileSpec) -> Result<(), RuntimeError> {
-        let mut entries = self.missing_folders(container, file).await?;
-        if let Some((mode, _)) = self.host.stat(container, &file.path).await?
-            && mode & GO_FOLDER != 0
-        {
-            return Err(bad(&file.path, "it is a folder"));
+    /// The disk of a container that runs.
+    async fn tree(&self, container: &str) -> Result<Tree, RuntimeError> {
+        let down = || RuntimeError::Down { container: container.to_owned() }.of(&self.name);
+        let running = async || {
+            let found = self.host.engine.inspect(container).await.map_err(|error| error.of(&self.name))?;
+            found.as_ref().and_then(pid).ok_or_else(down)
+        };
+        let number = running().await?;
+        let Some(process) = process(number) else { return Err(down()) };
+        // Still that one: the folder that is open is this container's process and nobody else's who has got its number.
+        if running().await? != number {
+            return Err(down());
         }
-        entries.push(Entry {
-            path: file.path.clone(),
-            mode: file.mode & 0o7777,
-            uid: file.uid,
-            gid: file.gid,
-            mtime: file.mtime,
-            content: Content::File(file.content.clone()),
-        });
-        let (host, name, journal) = (Arc::clone(&self.host), self.name.clone(), self.paths.captured());
-        let (path, mtime, size) = (file.path.clone(), file.mtime, file.content.len() as u64);
-        blocking(move || {
-            host.capture.placing(&name, &journal, Path::new(&path), mtime, size);
-            Ok(())
-        })
-        .await?;
-        self.host.put(container, &entries).await
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(&process, "root", flags, Mode::empty())
+            .map_err(|error| io_error("open", format!("/proc/{number}/root"))(error.into()))?;
+        Ok(Tree::new(root, Kind::Container))
     }
+}
 
-    /// The folders above a file that are not there: the file's owner's within a home of his, else root's, and a little older
-    /// than the file.
-    async fn missing_folders(&self, container: &str, file: &FileSpec) -> Result<Vec<Entry>, RuntimeError> {
-        let above: Vec<&str> = file
-            .path
-            .char_indices()
-            .filter(|(at, letter)| *letter == '/' && *at > 0)
-            .filter_map(|(at, _)| file.path.get(..at))
-            .collect();
-        let mut missing = Vec::new();
-        for folder in above.iter().rev() {
-            match self.host.stat(container, folder).await? {
-                Some((mode, _)) if mode & (GO_FOLDER | GO_LINK) != 0 => break,
-                Some(_) => return Err(bad(&file.path, "a part of it is no folder")),
-                None => missing.push(*folder),
+/// The folder of a process, which stays that process's.
+fn process(pid: u32) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(Path::new(&format!("/proc/{pid}")), flags, Mode::empty()).ok()
+}
+
+impl Trees {
+    fn put(&self, files: &[FileSpec]) -> Result<Placed, RuntimeError> {
+        let mut placed = Placed::default();
+        let (mut first, mut second) = (Batch::of(files), Batch::of(files));
+        for file in files {
+            // The decoy is a root without rights over others' files.
+            let of_the_front = || FileSpec { uid: 0, gid: 0, ..file.clone() };
+            let put = if self.is_front && is_served(&file.path) {
+                self.first.put(&mut first, &of_the_front())?
+            } else {
+                self.first.put(&mut first, file)?
+            };
+            match put {
+                Put::Written { .. } => placed.written += 1,
+                Put::Diverged(diverged) => {
+                    placed.diverged.push(diverged);
+                    continue;
+                }
+            }
+            if let Some(front) = &self.front
+                && is_served(&file.path)
+            {
+                front.put(&mut second, &FileSpec { expect: None, ..of_the_front() })?;
             }
         }
-        if missing.is_empty() {
-            return Ok(Vec::new());
-        }
-        let owners = self.homes(container).await?;
-        let age = TimeDelta::milliseconds(i64::from(file.mtime.timestamp_subsec_millis()) + 1);
-        let made = missing.iter().rev().map(|folder| {
-            let owner =
-                owners.iter().find(|(home, _)| folder.starts_with(&format!("{home}/")) || folder == home);
-            let (uid, gid) = owner.map_or((0, 0), |(_, ids)| *ids);
-            Entry::folder(folder, 0o755, file.mtime - age).of(uid, gid)
-        });
-        Ok(made.collect())
-    }
-
-    /// Whose each home of a container is.
-    async fn homes(&self, container: &str) -> Result<BTreeMap<String, (u32, u32)>, RuntimeError> {
-        let packed = self.host.download(container, "/etc/passwd", MAX_PASSWD).await?.unwrap_or_default();
-        let text = match first(&packed, MAX_PASSWD as u64) {
-            Ok(Some(Content::File(bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
-            _ => String::new(),
-        };
-        let home = |line: &str| {
-            let fields: Vec<&str> = line.split(':').collect();
-            let [_, _, uid, gid, _, home, _] = fields.as_slice() else { return None };
-            // A service's home, such as `/` or `/var/www`, is not his to make folders in.
-            let is_home = home.starts_with("/home/") || *home == "/root";
-            is_home.then_some(((*home).to_owned(), (uid.parse().ok()?, gid.parse().ok()?)))
-        };
-        Ok(text.lines().filter_map(home).collect())
+        Ok(placed)
     }
 }
 
-/// The first entry of an archive that may be cut off.
-fn first(packed: &[u8], max: u64) -> std::io::Result<Option<Content>> {
-    use std::io::Read;
-    let mut archive = tar::Archive::new(packed);
-    let Some(entry) = archive.entries()?.next() else { return Ok(None) };
-    let mut entry = entry?;
-    Ok(Some(match entry.header().entry_type() {
-        tar::EntryType::Regular => {
-            let mut bytes = Vec::new();
-            entry.by_ref().take(max).read_to_end(&mut bytes)?;
-            Content::File(bytes.into())
-        }
-        tar::EntryType::Symlink => {
-            let target = entry.link_name()?.map(|target| target.to_string_lossy().into_owned());
-            Content::Link(target.unwrap_or_default())
-        }
-        tar::EntryType::Directory => Content::Folder,
-        _ => return Ok(None),
-    }))
+/// Makes a step in the front as well, whatever is there: the shell's copy is the one that counts.
+fn follow(front: &Tree, step: &Tidy) {
+    if let Err(error) = front.tidy_anything(step) {
+        tracing::warn!(path = step.path, %error, "what a front serves is not tidied as its shell is");
+    }
 }
 
-/// Where a link at `path` leads.
-fn resolve(path: &str, target: &str) -> String {
-    if target.starts_with('/') {
-        return target.to_owned();
-    }
-    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    format!("{folder}/{target}")
-}
-
-fn bad(path: &str, reason: &'static str) -> RuntimeError {
-    RuntimeError::BadPath { path: path.chars().take(200).collect(), reason }
-}
-
-fn check(path: &str) -> Result<(), RuntimeError> {
-    if !path.starts_with('/') {
-        return Err(bad(path, "it does not begin with /"));
-    }
-    if path.len() > MAX_PATH || path.contains('\0') {
-        return Err(bad(path, "it is too long or holds a NUL"));
-    }
-    if path.ends_with('/') {
-        return Err(bad(path, "it names a folder"));
-    }
-    let mut parts = path.split('/').skip(1);
-    if parts.any(|part| part.is_empty() || part == "." || part == ".." || part.len() > MAX_NAME) {
-        return Err(bad(path, "a part of it is empty, dots or too long"));
-    }
-    Ok(())
+fn is_served(path: &str) -> bool {
+    OF_THE_FRONT.iter().any(|folder| path.starts_with(folder))
 }

@@ -48,6 +48,8 @@ pub(super) const FOLDERS: [&str; 18] = [
 ];
 /// Links in the root of distributions that keep everything below `/usr`.
 pub(super) const LINKS: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+/// User and group that own virtual mailboxes, as every guide to such a server has it.
+pub(super) const VMAIL: u32 = 5000;
 /// What debootstrap leaves where an installer writes what is mounted.
 const NO_FSTAB: &str = "# UNCONFIGURED FSTAB";
 
@@ -223,6 +225,17 @@ fn accounts(facts: &Facts, plan: &DeckyPlan, installed: DateTime<Utc>, peopled: 
     let mut shadow = aged(&facts.shadow, day);
     let mut gshadow = facts.gshadow.clone();
     let mut homes = Vec::new();
+    if plan.services.iter().any(|service| matches!(service.slug.as_str(), "imap" | "pop3"))
+        && !has_line(&passwd, "vmail")
+    {
+        // Whose the mailboxes are.
+        let _ = writeln!(passwd, "vmail:x:{VMAIL}:{VMAIL}::/var/mail:/usr/sbin/nologin");
+        let _ = writeln!(group, "vmail:x:{VMAIL}:");
+        let _ = writeln!(shadow, "vmail:!:{day}:0:99999:7:::");
+        if let Some(gshadow) = &mut gshadow {
+            let _ = writeln!(gshadow, "vmail:!::");
+        }
+    }
     let mut first = true;
     for person in &plan.persona.accounts {
         let Account { login, full_name, password, .. } = person;

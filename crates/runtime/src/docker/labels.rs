@@ -70,6 +70,8 @@ fn role_word(role: ContainerRole) -> &'static str {
 /// A container of ours in a listing.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
+    /// The engine's id of it.
+    pub(super) id: Option<String>,
     pub(super) name: String,
     pub(super) decky: DeckyName,
     pub(super) role: ContainerRole,
@@ -92,6 +94,7 @@ impl Seen {
         };
         let services = labels.get(SERVICE).map(String::as_str).unwrap_or_default();
         Some(Self {
+            id: summary.id,
             name: summary.names?.first()?.trim_start_matches('/').to_owned(),
             decky: DeckyName::parse(labels.get(DECKY)?).ok()?,
             role,

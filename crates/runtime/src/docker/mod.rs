@@ -44,7 +44,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use decnet_core::{Clock, DeckyName, HostId, IdSource};
 use decnet_fleet::{DeckyPlan, Plan, RuntimeKind};
 use tokio::sync::watch;
@@ -54,8 +53,8 @@ use self::{
     paths::removed,
 };
 use crate::{
-    DeckyStatus, Deployed, FileSpec, HostAbilities, HostRuntime, OutputRef, OutputStream, PortChooser,
-    Position, Probe, RuntimeError, error::blocking, output::Output,
+    DeckyStatus, Deployed, FileRead, FileSpec, HostAbilities, HostRuntime, OutputRef, OutputStream, Placed,
+    PortChooser, Position, Probe, RuntimeError, Tidy, TidyOutcome, error::blocking, output::Output,
 };
 
 /// What a [`DockerRuntime`] is made of.
@@ -235,11 +234,20 @@ impl HostRuntime for DockerRuntime {
         blocking(move || Ok(status::all(&known, &seen, now))).await
     }
 
-    async fn put_files(&self, name: &DeckyName, files: &[FileSpec]) -> Result<(), RuntimeError> {
+    async fn put_files(&self, name: &DeckyName, files: &[FileSpec]) -> Result<Placed, RuntimeError> {
         self.shared.find(name)?.put_files(files).await
     }
 
-    async fn read_file(&self, name: &DeckyName, path: &str, max: u64) -> Result<Option<Bytes>, RuntimeError> {
+    async fn tidy_files(&self, name: &DeckyName, steps: &[Tidy]) -> Result<TidyOutcome, RuntimeError> {
+        self.shared.find(name)?.tidy_files(steps).await
+    }
+
+    async fn read_file(
+        &self,
+        name: &DeckyName,
+        path: &str,
+        max: u64,
+    ) -> Result<Option<FileRead>, RuntimeError> {
         self.shared.find(name)?.read_file(path, max).await
     }
 
@@ -247,9 +255,10 @@ impl HostRuntime for DockerRuntime {
         &self,
         from: &DeckyName,
         to: SocketAddr,
+        protocol: Option<&str>,
         ports: PortChooser<'_>,
     ) -> Result<Probe, RuntimeError> {
-        self.shared.find(from)?.probe(to, ports).await
+        self.shared.find(from)?.probe(to, protocol, ports).await
     }
 
     async fn outputs(&self) -> Result<Vec<OutputRef>, RuntimeError> {

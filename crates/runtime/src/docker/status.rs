@@ -137,7 +137,17 @@ pub(super) fn of(decky: &Decky, seen: &[Seen], now: DateTime<Utc>) -> DeckyStatu
         last_error,
         hopeless: front.is_none_or(|front| !front.runs() && front.state != State::RESTARTING),
         egress_blocked,
+        incarnation: disk(
+            plan.containers.iter().any(|container| container.role == ContainerRole::Shell),
+            seen,
+        ),
     }
+}
+
+/// Which container's disk files are put on: the shell's where there is to be one, else the front's.
+fn disk(has_shell: bool, seen: &[Seen]) -> Option<String> {
+    let role = if has_shell { ContainerRole::Shell } else { ContainerRole::Decky };
+    seen.iter().find(|seen| seen.role == role)?.id.clone()
 }
 
 /// The status of a decky of which there are only containers.
@@ -160,6 +170,7 @@ pub(super) fn of_stranger(name: &DeckyName, seen: &[Seen]) -> DeckyStatus {
         last_error: None,
         hopeless: true,
         egress_blocked: 0,
+        incarnation: disk(seen.iter().any(|seen| seen.role == ContainerRole::Shell), seen),
     }
 }
 

@@ -35,6 +35,10 @@ pub(super) fn files(plan: &DeckyPlan, now: DateTime<Utc>) -> Vec<FileSpec> {
             writeln!(passwd, "{login}:x:{uid}:{uid}:{},,,:/home/{login}:/usr/sbin/nologin", person.full_name);
         let _ = writeln!(group, "{login}:x:{uid}:");
     }
+    if plan.services.iter().any(|service| matches!(service.slug.as_str(), "imap" | "pop3")) {
+        passwd.push_str("vmail:x:5000:5000::/var/mail:/usr/sbin/nologin\n");
+        group.push_str("vmail:x:5000:\n");
+    }
     let (host, domain) = (&persona.hostname, &persona.domain);
     let id = catalogue::distro(&persona.distro).map_or(persona.distro.as_str(), |distro| distro.id);
     let hosts =
@@ -47,6 +51,7 @@ pub(super) fn files(plan: &DeckyPlan, now: DateTime<Utc>) -> Vec<FileSpec> {
         gid: 0,
         mtime: installed,
         content: Bytes::from(content),
+        expect: None,
     };
     vec![
         file("/etc/passwd", passwd),

@@ -100,6 +100,8 @@ pub(super) struct Live {
 pub(super) struct Decky {
     pub(super) name: DeckyName,
     pub(super) folder: Folder,
+    /// Which root it has.
+    pub(super) incarnation: String,
     pub(super) output: Arc<Output>,
     pub(super) host: Arc<Host>,
     ops: tokio::sync::Mutex<()>,
@@ -111,6 +113,13 @@ impl Decky {
     pub(super) fn load(host: &Arc<Host>, name: &DeckyName) -> Result<Self, RuntimeError> {
         let folder = Folder::of(&host.base, name);
         folder.make()?;
+        let incarnation = if let Some(incarnation) = read_record::<String>(&folder.incarnation())? {
+            incarnation
+        } else {
+            let made = host.ids.next_id().simple().to_string();
+            write_record(&folder.incarnation(), &made)?;
+            made
+        };
         let output = Output::open(folder.path(), name, &*host.ids, host.watcher.as_ref())?;
         let deployment = read_record::<Deployment>(&folder.deployment())?.map(Arc::new);
         let live = Live {
@@ -124,6 +133,7 @@ impl Decky {
         Ok(Self {
             name: name.clone(),
             folder,
+            incarnation,
             output: Arc::new(output),
             host: Arc::clone(host),
             ops: tokio::sync::Mutex::default(),
@@ -206,7 +216,7 @@ impl Decky {
         let root = Root::open(&self.folder)?;
         for file in baseline::files(&plan, self.host.clock.now()) {
             // An unchanged file keeps its age.
-            if root.read(&file.path, 1 << 20)?.is_none_or(|there| there != file.content) {
+            if root.read(&file.path, 1 << 20)?.is_none_or(|there| there.content != file.content) {
                 root.put(std::slice::from_ref(&file))?;
             }
         }

@@ -71,6 +71,11 @@ impl Folder {
         self.path.join("staging")
     }
 
+    /// Which root this is: another one was made anew.
+    pub(crate) fn incarnation(&self) -> PathBuf {
+        self.path.join("incarnation.json")
+    }
+
     /// Owners that the file system does not hold.
     pub(crate) fn owners(&self) -> PathBuf {
         self.path.join("owners.json")

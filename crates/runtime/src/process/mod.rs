@@ -13,9 +13,9 @@ mod listening;
 mod mark;
 mod open;
 mod ports;
-mod probe;
 mod record;
 mod root;
+mod run;
 mod status;
 mod supervise;
 
@@ -28,7 +28,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use decnet_core::{Clock, DeckyName, IdSource};
 use decnet_fleet::{DeckyPlan, RuntimeKind};
 use tokio::sync::watch;
@@ -43,12 +42,14 @@ use self::{
     folder::removed,
     listening::Listening,
     root::Root,
+    run::run,
 };
 use crate::{
-    DeckyStatus, Deployed, FileSpec, HostRuntime, OutputRef, OutputStream, PortChooser, Position, Probe,
-    RuntimeError,
+    DeckyStatus, Deployed, FileRead, FileSpec, HostRuntime, OutputRef, OutputStream, Placed, PortChooser,
+    Position, Probe, RuntimeError, Tidy, TidyOutcome,
     error::{blocking, io_error},
     output::Output,
+    talk::Talk,
 };
 
 /// What is added to standard ports that cannot be bound, unless the operator says otherwise: ssh at 20022.
@@ -189,13 +190,24 @@ impl HostRuntime for ProcessRuntime {
         .await
     }
 
-    async fn put_files(&self, name: &DeckyName, files: &[FileSpec]) -> Result<(), RuntimeError> {
+    async fn put_files(&self, name: &DeckyName, files: &[FileSpec]) -> Result<Placed, RuntimeError> {
         let decky = self.find(name)?;
         let files = files.to_vec();
         decky.with_files(move |folder| Root::open(folder)?.put(&files)).await
     }
 
-    async fn read_file(&self, name: &DeckyName, path: &str, max: u64) -> Result<Option<Bytes>, RuntimeError> {
+    async fn tidy_files(&self, name: &DeckyName, steps: &[Tidy]) -> Result<TidyOutcome, RuntimeError> {
+        let decky = self.find(name)?;
+        let steps = steps.to_vec();
+        decky.with_files(move |folder| Root::open(folder)?.tidy(&steps)).await
+    }
+
+    async fn read_file(
+        &self,
+        name: &DeckyName,
+        path: &str,
+        max: u64,
+    ) -> Result<Option<FileRead>, RuntimeError> {
         let folder = self.find(name)?.folder.clone();
         let path = path.to_owned();
         blocking(move || Root::open(&folder)?.read(&path, max)).await
@@ -205,17 +217,16 @@ impl HostRuntime for ProcessRuntime {
         &self,
         from: &DeckyName,
         to: SocketAddr,
+        protocol: Option<&str>,
         ports: PortChooser<'_>,
     ) -> Result<Probe, RuntimeError> {
-        let decky = self.find(from)?;
-        let own = decky.live().deployment.as_ref().map(|deployment| deployment.plan.ip());
-        let own = own.ok_or_else(|| RuntimeError::UnknownDecky(from.clone()))?;
+        let deployment = self.find(from)?.live().deployment.clone();
+        let deployment = deployment.ok_or_else(|| RuntimeError::UnknownDecky(from.clone()))?;
         let to = self.really_at(to);
-        probe::probe(own, to, &ports(own, to)).await.map_err(|error| RuntimeError::Probe {
-            from: from.clone(),
-            to,
-            reason: error.to_string(),
-        })
+        let program = self.host.decoy.clone();
+        Talk { plan: &deployment.plan, to, protocol }
+            .hold(ports, |words| Box::pin(run(program.clone(), words)))
+            .await
     }
 
     async fn outputs(&self) -> Result<Vec<OutputRef>, RuntimeError> {

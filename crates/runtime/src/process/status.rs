@@ -43,6 +43,7 @@ pub(super) fn of(decky: &Decky, listening: &Listening, now: DateTime<Utc>) -> De
             last_error: last_error.or_else(|| Some("its record cannot be read: deploy it again".to_owned())),
             hopeless: true,
             egress_blocked: 0,
+            incarnation: Some(decky.incarnation.clone()),
         };
     };
     let mut services = BTreeMap::new();
@@ -84,6 +85,7 @@ pub(super) fn of(decky: &Decky, listening: &Listening, now: DateTime<Utc>) -> De
         last_error,
         hopeless,
         egress_blocked: 0,
+        incarnation: Some(decky.incarnation.clone()),
     }
 }
 

@@ -210,7 +210,7 @@ fn what_was_left_while_no_agent_ran_is_found_by_the_next() {
     let mtime = DateTime::from_timestamp(1_767_225_659, 0).unwrap();
     planted.as_file().set_modified(mtime.into()).unwrap();
     ground.kill(&journal);
-    ground.capture.placing(&ground.decky, &ground.journal(), Path::new("/root/planted"), mtime, 7);
+    ground.capture.placing(&ground.decky, &ground.journal(), [("/root/planted", mtime, 7)]);
     let target = format!("{}:/root/planted", ground.shell.name);
     crate::ground::sh("docker", &["cp", &planted.path().display().to_string(), &target]);
     ground.shell.exec("echo go > /jobs/gap");

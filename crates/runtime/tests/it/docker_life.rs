@@ -185,6 +185,7 @@ async fn files_come_with_owner_mode_and_nanoseconds() {
         gid: person.uid,
         mtime,
         content: "remember the milk\n".into(),
+        expect: None,
     };
     let web = bench.name("web");
     runtime.put_files(&web, std::slice::from_ref(&file)).await.unwrap();
@@ -194,8 +195,10 @@ async fn files_come_with_owner_mode_and_nanoseconds() {
     assert!(stat(&path).starts_with(&format!("{uid} {uid} 640 1750000000 ")), "{}", stat(&path));
     assert!(stat(&path).contains(".123456789 "), "{}", stat(&path));
     let folder = stat(&format!("/home/{}/projects", person.login));
-    assert!(folder.starts_with(&format!("{uid} {uid} 755 1749999999 ")), "{folder}");
-    assert_eq!(runtime.read_file(&web, &path, 8).await.unwrap().unwrap(), "remember");
+    assert!(folder.starts_with(&format!("{uid} {uid} 755 ")), "{folder}");
+    let made: i64 = folder.split(' ').nth(3).unwrap().parse().unwrap();
+    assert!((1_749_900_000..1_750_000_000).contains(&made), "a missing folder is a little older: {folder}");
+    assert_eq!(runtime.read_file(&web, &path, 8).await.unwrap().unwrap().content, "remember");
     assert_eq!(runtime.read_file(&web, "/nowhere", 8).await.unwrap(), None);
     for wrong in ["relative", "/tmp/../etc/passwd", "/tmp/"] {
         let file = FileSpec { path: wrong.to_owned(), ..file.clone() };
@@ -204,15 +207,26 @@ async fn files_come_with_owner_mode_and_nanoseconds() {
     let onto = FileSpec { path: "/home".to_owned(), ..file.clone() };
     assert!(runtime.put_files(&web, &[onto]).await.unwrap_err().to_string().contains("folder"));
     // What the front serves goes there.
-    let mail = FileSpec { path: "/var/spool/decnet-emails/t/1.eml".to_owned(), ..file };
+    let mail = FileSpec {
+        path: "/var/mail/vhosts/corp.example/ana/new/1750000000.M1P2.mail".to_owned(),
+        mode: 0o600,
+        uid: 5000,
+        gid: 5000,
+        ..file
+    };
     runtime.put_files(&bench.name("mail"), std::slice::from_ref(&mail)).await.unwrap();
     let pid = bench.front("mail").unwrap();
-    assert!(std::path::Path::new(&format!("/proc/{pid}/root{}", mail.path)).exists());
-    // Also while it does not run.
+    let stat = |path: &str| output("stat", &["-c", "%u %g %a %Y", &format!("/proc/{pid}/root{path}")]);
+    assert_eq!(stat(&mail.path).trim(), "0 0 600 1750000000", "the decoy could not read it otherwise");
+    assert!(stat("/var/mail/vhosts").starts_with("0 0 700 "));
+    assert!(stat("/var/mail/vhosts/corp.example/ana/tmp").starts_with("0 0 700 "));
+    let read = runtime.read_file(&bench.name("mail"), &mail.path, 99).await.unwrap().unwrap();
+    assert_eq!((read.stat.uid, read.stat.gid, read.stat.mode), (5000, 5000, 0o600));
+    assert_eq!(read.stat.mtime, mtime);
+    // Not while it does not run.
     bench.engine.stop(&bench.full("mail")).unwrap();
-    let mail = FileSpec { path: "/var/spool/decnet-emails/t/2.eml".to_owned(), ..mail };
-    runtime.put_files(&bench.name("mail"), std::slice::from_ref(&mail)).await.unwrap();
-    assert!(runtime.read_file(&bench.name("mail"), &mail.path, 99).await.unwrap().is_some());
+    let error = runtime.put_files(&bench.name("mail"), std::slice::from_ref(&mail)).await.unwrap_err();
+    assert!(error.to_string().contains("does not run"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +239,9 @@ async fn a_decky_calls_another_from_its_own_address_and_nobody_else() {
     let to = std::net::SocketAddr::new(bench.decky(&plan, "web").ip(), 22);
     let now = SystemClock.now();
     let probe = runtime
-        .probe(&bench.name("db"), to, &|from, to| ports.candidates(from, to.ip(), to.port(), now).to_vec())
+        .probe(&bench.name("db"), to, None, &|from, to| {
+            ports.candidates(from, to.ip(), to.port(), now).to_vec()
+        })
         .await
         .unwrap();
     assert!(probe.banner.starts_with(b"SSH-2.0-"), "{:?}", probe.banner);

@@ -158,7 +158,7 @@ async fn ports_that_are_taken_move_the_whole_decky_and_probes_find_it() {
     let keyed = SourcePorts::of_fleet(&decnet_core::FleetSecret::from_number(1).seed());
     let now = SystemClock.now();
     let probe = runtime
-        .probe(&name("client"), (web, 22).into(), &|from, to| {
+        .probe(&name("client"), (web, 22).into(), None, &|from, to| {
             keyed.candidates(from, to.ip(), to.port(), now).to_vec()
         })
         .await
@@ -175,11 +175,12 @@ async fn ports_that_are_taken_move_the_whole_decky_and_probes_find_it() {
     })
     .await;
 
-    let error = runtime.probe(&name("client"), (web, 9).into(), &|_, _| vec![40_001]).await.unwrap_err();
+    let error =
+        runtime.probe(&name("client"), (web, 9).into(), None, &|_, _| vec![40_001]).await.unwrap_err();
     assert!(matches!(error, RuntimeError::Probe { .. }), "{error}");
     // The same source port twice in a row, as within one minute of one pair.
     for _ in 0..2 {
-        runtime.probe(&name("client"), (web, 22).into(), &|_, _| vec![40_002, 40_003]).await.unwrap();
+        runtime.probe(&name("client"), (web, 22).into(), None, &|_, _| vec![40_002, 40_003]).await.unwrap();
     }
 }
 
@@ -189,13 +190,13 @@ async fn planted_files_are_served_and_gone_with_the_decky() {
     let runtime = bench.open().await;
     let plan = bench.deploy(&runtime, "[web]\nservices=http\n").await;
     let persona = &plan.deckies[0].persona;
-    let passwd = runtime.read_file(&name("web"), "/etc/passwd", 10_000).await.unwrap().unwrap();
+    let passwd = runtime.read_file(&name("web"), "/etc/passwd", 10_000).await.unwrap().unwrap().content;
     let passwd = String::from_utf8(passwd.to_vec()).unwrap();
     assert!(!persona.accounts.is_empty());
     for person in &persona.accounts {
         assert!(passwd.contains(&format!("\n{}:x:{}:", person.login, person.uid)), "{passwd}");
     }
-    let hostname = runtime.read_file(&name("web"), "/etc/hostname", 100).await.unwrap().unwrap();
+    let hostname = runtime.read_file(&name("web"), "/etc/hostname", 100).await.unwrap().unwrap().content;
     assert_eq!(hostname, format!("{}\n", persona.hostname));
     let age =
         std::fs::metadata(bench.of("web", "root/etc/passwd")).unwrap().modified().unwrap().elapsed().unwrap();
@@ -207,10 +208,11 @@ async fn planted_files_are_served_and_gone_with_the_decky() {
         gid: 0,
         mtime: SystemClock.now(),
         content: Bytes::from_static(b"welcome\n"),
+        expect: None,
     };
     let web = name("web");
     runtime.put_files(&web, std::slice::from_ref(&file)).await.unwrap();
-    assert_eq!(runtime.read_file(&web, "/etc/motd", 100).await.unwrap().unwrap(), "welcome\n");
+    assert_eq!(runtime.read_file(&web, "/etc/motd", 100).await.unwrap().unwrap().content, "welcome\n");
     let unknown = runtime.put_files(&name("nobody"), &[file]).await;
     assert!(matches!(unknown, Err(RuntimeError::UnknownDecky(_))));
     let captured = bench.folder().join("artifacts/web/evidence");
