@@ -132,6 +132,10 @@ fn content_language(program: Program, language: &str) -> String {
         "en" => "US",
         "de" => "DE",
         "fr" => "FR",
+        "es" => "ES",
+        "it" => "IT",
+        "pt" => "PT",
+        "nl" => "NL",
         _ if primary.len() == 2 && primary.bytes().all(|b| b.is_ascii_lowercase()) => return primary,
         _ => "US",
     };

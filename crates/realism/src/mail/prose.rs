@@ -342,6 +342,10 @@ fn outlook(letter: &Letter<'_>, voice: &Voice<'_>, sent: DateTime<Tz>, subject: 
     let [rule, from, at, to, about] = match lexicon.code {
         "de" => ["-----Urspr\u{fc}ngliche Nachricht-----", "Von:", "Gesendet:", "An:", "Betreff:"],
         "fr" => ["-----Message d'origine-----", "De :", "Envoy\u{e9} :", "\u{c0} :", "Objet :"],
+        "es" => ["-----Mensaje original-----", "De:", "Enviado el:", "Para:", "Asunto:"],
+        "it" => ["-----Messaggio originale-----", "Da:", "Inviato:", "A:", "Oggetto:"],
+        "pt" => ["-----Mensagem original-----", "De:", "Enviada em:", "Para:", "Assunto:"],
+        "nl" => ["-----Oorspronkelijk bericht-----", "Van:", "Verzonden:", "Aan:", "Onderwerp:"],
         _ => ["-----Original Message-----", "From:", "Sent:", "To:", "Subject:"],
     };
     let weekday = usize::try_from(sent.weekday().num_days_from_monday()).unwrap_or_default();
