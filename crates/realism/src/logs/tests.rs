@@ -1,3 +1,5 @@
+//! Logs as their readers see them: times, names, sizes, and what gzip(1) says of them.
+
 use std::{io::Write as _, process::Command, sync::Arc};
 
 use chrono::TimeDelta;

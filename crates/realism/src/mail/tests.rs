@@ -1,3 +1,5 @@
+//! Mail as other programs read it: Python, mail-parser, and a reader who looks for what repeats.
+
 use std::{
     collections::{HashMap, HashSet},
     io::Write as _,
