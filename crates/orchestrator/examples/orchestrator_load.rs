@@ -67,12 +67,12 @@ async fn main() -> Result<()> {
     worker.await?;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand ticks")]
     let share = spent as f64 * 10.0 / took.num_milliseconds() as f64;
-    let (now, peak) = memory_kib()?;
+    let (whole, anonymous) = memory_kib()?;
     println!(
         "{}",
         serde_json::json!({
             "deckies": deckies, "seconds": took.num_seconds(), "actions": actions, "core_share": share,
-            "rss_kib": now, "peak_rss_kib": peak,
+            "pss_kib": whole, "anonymous_kib": anonymous,
         })
     );
     Ok(())
@@ -207,11 +207,12 @@ fn cpu_ticks() -> Result<u64> {
     Ok(number(11)? + number(12)?)
 }
 
+/// All memory, and what of it is no file that the kernel could read again.
 fn memory_kib() -> Result<(u64, u64)> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
     let of = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).context("status")?;
-        line.split_whitespace().nth(1).context("status")?.parse::<u64>().context("status")
+        let line = rollup.lines().find(|line| line.starts_with(name)).context("smaps_rollup")?;
+        line.split_whitespace().nth(1).context("smaps_rollup")?.parse::<u64>().context("smaps_rollup")
     };
-    Ok((of("VmRSS:")?, of("VmHWM:")?))
+    Ok((of("Pss:")?, of("Pss_Anon:")?))
 }

@@ -106,6 +106,8 @@ async fn a_new_fleet_is_born_with_a_past_and_lives_on() {
                     && row.action == action.action
                     && row.dst_decky_uuid == action.dst_decky_uuid
                     && row.src_decky_uuid == action.src_decky_uuid
+                    // More than one in one moment: a clock that stands still, a log that rotates.
+                    && row.payload.as_object() == Some(&action.payload)
             });
             let row = row.unwrap_or_else(|| panic!("no row of {action:?}"));
             assert_eq!((&row.kind, &row.dst_decky_uuid), (&action.kind, &action.dst_decky_uuid));
