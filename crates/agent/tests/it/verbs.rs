@@ -6,7 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use decnet_bus::{
     RequestError, Topic,
     payload::{
-        FileToPut, ProbeReply, ProbeRequest, PutFilesReply, PutFilesRequest, ReadFileReply, ReadFileRequest,
+        Diverged, Expect, FileToPut, ProbeReply, ProbeRequest, PutFilesReply, PutFilesRequest, ReadFileReply,
+        ReadFileRequest, TidyFilesReply, TidyFilesRequest, TidyStep,
     },
 };
 use decnet_core::{Clock, FleetSecret, HostId, SystemClock, traffic::SourcePorts};
@@ -76,6 +77,10 @@ async fn files_are_put_and_read_and_colleagues_are_greeted() {
     let base = operator.inspect().await.iter().find(|d| d.name.as_str() == "web").unwrap().port_base;
     let ports = SourcePorts::of_fleet(&secret.seed());
     assert!(ports.is_ours((from, answer.src_port), (to, base + 22), SystemClock.now()));
+    // A web server is asked for its page, as a colleague's browser would.
+    let spoken = ProbeRequest { to_port: 80, protocol: Some("http".to_owned()), ..question.clone() };
+    let answer: ProbeReply = ask(&operator, probe.clone(), &spoken).await.unwrap();
+    assert!(answer.banner.unwrap().starts_with("HTTP/1.1 "));
     // A service that waits for its client gives no greeting and is no failure.
     let question = ProbeRequest { to_port: 80, ..question };
     assert_eq!(ask::<_, ProbeReply>(&operator, probe.clone(), &question).await.unwrap().banner, None);
@@ -83,4 +88,61 @@ async fn files_are_put_and_read_and_colleagues_are_greeted() {
     let refused = ask::<_, ProbeReply>(&operator, probe, &question).await;
     assert!(matches!(&refused, Err(RequestError::Remote(text)) if text.contains("service")), "{refused:?}");
     until("the web server's port is told", async || (base == 0 || base == 20_000).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_as_expected_is_named_and_left_alone() {
+    let home = Home::new().await;
+    let operator = Operator::new(&home).await;
+    let _agent = home.agent();
+    let plan = home.plan("[web]\nservices=http\n");
+    operator.deploy(&plan).await.result.unwrap();
+    let host = HostId::default();
+    let put = Topic::AskPutFiles { host: host.clone() };
+    let tidy = Topic::AskTidyFiles { host: host.clone() };
+    let read = Topic::AskReadFile { host };
+    let mtime = SystemClock.now() - chrono::TimeDelta::days(3);
+    let file = |path: &str, content: &str, expect: Option<Expect>| FileToPut {
+        path: path.to_owned(),
+        mode: 0o640,
+        uid: 1000,
+        gid: 1000,
+        mtime,
+        content_b64: STANDARD.encode(content),
+        expect,
+    };
+    // Of "one".
+    let hash = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed".to_owned();
+    let is_one = || Expect::Sha256(hash.clone());
+    let request = |files| PutFilesRequest { decky: name("web"), files };
+    let many = (0..500).map(|n| file(&format!("/srv/{n}"), "one", Some(Expect::Absent))).collect();
+    let reply: PutFilesReply = ask(&operator, put.clone(), &request(many)).await.unwrap();
+    assert_eq!((reply.written, reply.diverged), (500, Vec::new()));
+    let files = vec![file("/srv/0", "two", Some(Expect::Absent)), file("/srv/1", "two", Some(is_one()))];
+    let reply: PutFilesReply = ask(&operator, put, &request(files)).await.unwrap();
+    let left = Diverged { path: "/srv/0".to_owned(), found: Some(hash.clone()) };
+    assert_eq!((reply.written, reply.diverged), (1, vec![left]));
+
+    let step = |path: &str, to: Option<&str>| TidyStep {
+        path: path.to_owned(),
+        to: to.map(str::to_owned),
+        expect: is_one(),
+    };
+    let steps = vec![step("/srv/0", Some("/srv/0.1")), step("/srv/1", None), step("/srv/2", None)];
+    let request = TidyFilesRequest { decky: name("web"), steps };
+    let reply: TidyFilesReply = ask(&operator, tidy, &request).await.unwrap();
+    assert_eq!((reply.done, reply.diverged.unwrap().path.as_str()), (1, "/srv/1"));
+    let question = |path: &str| ReadFileRequest { decky: name("web"), path: path.to_owned(), max: 2 };
+    let answer: ReadFileReply = ask(&operator, read.clone(), &question("/srv/0")).await.unwrap();
+    assert_eq!((answer.content_b64, answer.stat), (None, None));
+    let answer: ReadFileReply = ask(&operator, read, &question("/srv/0.1")).await.unwrap();
+    let stat = answer.stat.unwrap();
+    assert_eq!(answer.content_b64, Some(STANDARD.encode("on")));
+    assert_eq!((stat.size, stat.mode, stat.uid, stat.gid, stat.mtime), (3, 0o640, 1000, 1000, mtime));
+
+    let incarnation = async || operator.inspect().await.first().and_then(|decky| decky.incarnation.clone());
+    let first = incarnation().await;
+    assert!(first.is_some());
+    operator.deploy(&home.plan("[web]\nservices=http,ssh\n")).await.result.unwrap();
+    assert_eq!(incarnation().await, first, "its disk is the same");
 }

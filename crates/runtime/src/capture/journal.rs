@@ -30,7 +30,7 @@ const MAX_RECORD: u64 = 1 << 20;
 /// Files of ours that are remembered: those that a sweep may meet, and some that were put before and may be met when somebody
 /// has changed their names or modes.
 const MOST_PLACED: usize = 8192;
-const MOST_OLD_PLACED: usize = 128;
+const MOST_OLD_PLACED: usize = 512;
 /// Files told since the last moment that are remembered; more are told twice after a crash.
 const MOST_TOLD: usize = 256;
 /// Sessions that are remembered.

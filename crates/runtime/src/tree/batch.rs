@@ -17,7 +17,7 @@ use rustix::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{MAILBOXES, Tree, mtime, refusal};
+use super::{MAILBOXES, Tree, bad, mtime, refusal};
 use crate::{FileSpec, RuntimeError, error::io_error};
 
 /// Folders that are open at once.
@@ -124,10 +124,13 @@ impl Batch {
         let (uid, gid) = if is_mail { (maker.uid, maker.gid) } else { self.owner(tree, name) };
         let parent = self.folders.get(above).ok_or_else(|| fail(Errno::NOENT))?;
         match mkdirat(&parent.open, part, Mode::from_raw_mode(0o700)) {
-            // Somebody was faster: it is his.
+            // Somebody was faster, and it is his; or it is a link to nowhere.
             Err(Errno::EXIST) => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-                let open = tree.enter(name, flags).map_err(|error| refusal(error, path))?;
+                let open = tree.enter(name, flags).map_err(|error| match error {
+                    Errno::NOENT => bad(path, "a link in it leads nowhere"),
+                    error => refusal(error, path),
+                })?;
                 return Folder::of(open).map_err(fail);
             }
             made => made.map_err(fail)?,

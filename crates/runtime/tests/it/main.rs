@@ -6,6 +6,7 @@ mod bench;
 mod docker;
 mod docker_bench;
 mod docker_engine;
+mod docker_files;
 mod docker_life;
 mod life;
 mod lines;
