@@ -5,6 +5,7 @@ mod faults;
 mod ground;
 mod images;
 mod input;
+mod life;
 mod shells;
 mod story;
 mod webhooks;

@@ -3,7 +3,7 @@
 
 use std::{net::Ipv4Addr, process::Stdio, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -158,6 +158,15 @@ box.logout()
             password,
         ]);
         run(client).await
+    }
+
+    /// A script of Python's that ends well; what it printed. Its first arguments are the decky's address and this intruder's.
+    pub async fn python(&self, target: &Target, script: &str, args: &[&str]) -> Result<String> {
+        let mut client = self.client("python3");
+        client.args(["-c", script, &target.ip.to_string(), &self.ip.to_string()]).args(args);
+        let said = run(client).await?;
+        ensure!(said.code == Some(0), "python3 ended with {:?}: {}", said.code, said.stderr);
+        Ok(said.stdout)
     }
 
     /// redis-cli. It cannot choose its source address, so it comes from this machine's own.

@@ -80,16 +80,21 @@ impl Receiver {
 
     /// Has a system send what it knows of attackers, deckies and credentials here, by the operator's tool.
     pub async fn subscribe(&self, stack: &Stack) -> Result<()> {
+        let choices = ["--event", "AttackerDetail", "--event", "DeckyStatus", "--pattern", "credential.>"];
+        self.subscribe_with(stack, &choices).await
+    }
+
+    /// The same with events and patterns of the caller's choice.
+    pub async fn subscribe_with(&self, stack: &Stack, choices: &[&str]) -> Result<()> {
         let file = stack.folder().join(format!("webhook-{}.secret", self.address.port()));
         std::fs::write(&file, &self.secret)?;
         let (name, url) =
             (format!("receiver-{}", self.address.port()), format!("http://{}/decnet", self.address));
         // It is on loopback on purpose.
         let range = format!("{}/32", self.address.ip());
-        let choices = ["--event", "AttackerDetail", "--event", "DeckyStatus", "--pattern", "credential.>"];
         let place =
             ["webhook", "add", &name, &url, "--allow", &range, "--secret-file", &file.to_string_lossy()];
-        stack.run(&[&place[..], &choices[..]].concat()).await.context("the subscription").map(drop)
+        stack.run(&[&place[..], choices].concat()).await.context("the subscription").map(drop)
     }
 
     /// What has come with a good signature.
