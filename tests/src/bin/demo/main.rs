@@ -16,6 +16,8 @@ use decnet_tests::{eventually, receiver::Receiver, stack::bin_dir};
 use crate::scene::Scene;
 
 const FLEET: &str = include_str!("../../../../docs/examples/office.ini");
+/// A day of life in a minute, so that some of it is seen.
+const LIFE: [(&str, &str); 2] = [("DECNET_ORCHESTRATE_INTERVAL", "1"), ("DECNET_ORCHESTRATE_PACE", "1440")];
 /// How long the last line may take from a decoy into the database, and the last notification to its receiver.
 const SEEN_BOUND: Duration = Duration::from_secs(15);
 
@@ -36,7 +38,7 @@ async fn play(once: bool) -> Result<bool> {
     let scene = Scene::set(&bin_dir()?).await?;
     println!("demo: {}", scene.said());
     println!("demo: starting broker, database and workers from {}", bin_dir()?.display());
-    let stack = scene.stack(&[("DECNET_ORCHESTRATE_INTERVAL", "5")]).await?;
+    let stack = scene.stack(&LIFE).await?;
     let receiver = Receiver::listen().await?;
     receiver.subscribe(&stack).await?;
     println!("demo: deploying docs/examples/office.ini");

@@ -44,6 +44,7 @@ pub(crate) async fn look(
         stage("credentials", 7, sum("credential_count")),
         stage("commands", 9, sum("command_count")),
     ];
+    stages.extend(life(stack, targets, &attackers).await?);
     if let Scene::Lan(_) = scene {
         for (name, event, wanted) in [
             ("terminals recorded", "session_recorded", 1),
@@ -56,6 +57,22 @@ pub(crate) async fn look(
     stages.push(stage("webhooks delivered", 1, receiver.delivered()));
     stages.push(Stage { exact: true, ..stage("wrong signatures", 0, receiver.wrong()) });
     Ok(stages)
+}
+
+/// What the deckies did by themselves; none of it may be taken for an attack.
+async fn life(stack: &Stack, targets: &[Target], attackers: &[Value]) -> Result<Vec<Stage>> {
+    let said = stack.run(&["logs", "--json", "-n", "1000", "event:connect"]).await?;
+    let rows: Vec<Value> = said.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let ours = |row: &&Value| row["origin"] == "life";
+    let is_decky = |row: &&Value| targets.iter().any(|t| row["attacker_ip"] == t.ip.to_string().as_str());
+    let connections = rows.iter().filter(ours).count();
+    let taken = attackers.iter().filter(|row| targets.iter().any(|t| row["ip"] == t.ip.to_string().as_str()));
+    let strays = rows.iter().filter(is_decky).filter(|row| !ours(row)).count() + taken.count();
+    let stage = |name, wanted, seen: usize, exact| Stage { name, wanted, seen: seen as u64, exact };
+    Ok(vec![
+        stage("life: connections", 1, connections, false),
+        stage("life taken for attack", 0, strays, true),
+    ])
 }
 
 /// How many lines of an event the tool knows.
