@@ -76,8 +76,8 @@ async fn without_a_database_it_comes_up_says_so_and_recovers() {
 async fn a_failure_inside_has_an_id_and_tells_nothing() {
     let world = World::new().await;
     let viewer = world.login(VIEWER).await;
-    // The table vanishes under a running API.
-    world.db.rollback(Some(3)).await.unwrap();
+    // The table vanishes under a running API: everything down to the step that made it (m0005).
+    world.db.rollback(Some(4)).await.unwrap();
     let response = world.get("/api/v1/orchestrator/events", &viewer).await;
     assert_eq!(response.status(), 500);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
