@@ -95,7 +95,7 @@ pub async fn put_personas(
         // The operator set the path, so it may be told.
         return Err(Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into());
     }
-    audit(&caller, "put-personas", &path.display().to_string());
+    audit(&caller, "put-personas", path.display());
     Ok(Json(PersonasView { path: path.display().to_string(), personas: people }))
 }
 
