@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::{
     Lexicon, Topic,
-    form::{amount, capitalise, contract, mend_article, name_of, pick},
+    form::{amount, capitalise, contract, mend_article, mend_french, name_of, pick},
     house::{House, hash},
     index::{self, Ready},
 };
@@ -223,6 +223,8 @@ impl<'a> Voice<'a> {
             }
             if self.lexicon.code == "en" {
                 mend_article(out, start);
+            } else if self.lexicon.code == "fr" {
+                mend_french(out, start);
             }
         }
         out.push_str(rest);

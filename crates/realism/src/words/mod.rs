@@ -108,7 +108,7 @@ pub struct Lexicon {
 }
 
 /// Every language there is; English first. Whoever adds one puts its `pub static LEXICON` here.
-pub static ALL: &[&Lexicon] = &[&en::LEXICON, &de::LEXICON, &es::LEXICON];
+pub static ALL: &[&Lexicon] = &[&en::LEXICON, &de::LEXICON, &es::LEXICON, &fr::LEXICON];
 
 /// The language of a code in any case, with or without a region (`de-AT`); an unknown one is English.
 pub fn lexicon(code: &str) -> &'static Lexicon {

@@ -102,7 +102,7 @@ pub(super) const ALL: &[Skeleton] = &[
     ] },
     // Old files.
     Skeleton { stems: &["cleanup", "prune", "purge", "archive"], fields: &[], chunks: &[
-        &["import pathlib\nimport sys\nimport time", "import sys\nimport time\nimport pathlib"],
+        &["import pathlib\nimport sys\nimport time", "import sys\nimport time\nimport pathlib", "import pathlib, sys, time"],
         &["\n`age` = `days`\n`src` = \"`dir`\"", "\n`age`, `src` = `days`, \"`home`\""],
         &["\n\ndef `fun`(`tmp`, `ts`):\n    for `f` in sorted(`tmp`.rglob(\"*.`ext`\")):\n        if `f`.is_file() and `f`.stat().st_mtime < `ts`:\n            yield `f`", "\n\ndef `fun`(`tmp`, `ts`):\n    return [`f` for `f` in `tmp`.glob(\"**/*`project`*\") if `f`.suffix != \".`ext`\" and `f`.stat().st_mtime < `ts`]"],
         &["\n\ndef main():\n    `n` = `val` = 0\n    `dst` = pathlib.Path.home() / `src`\n    `lim` = time.time() - `age` * 86400", "\n\ndef main():\n    `n`, `val` = 0, 0\n    `dst` = pathlib.Path(`src`)\n    `lim` = time.time() - 24 * 3600 * `age`"],
