@@ -115,9 +115,10 @@ async fn lively(api: &Api, mails_before: usize) -> Result<()> {
             ("connect:22", 2),
             ("connect:80", 1),
             ("connect:6379", 1),
-            ("connect:143", 1),
-            ("connect:110", 1),
         ];
+        // Which of the two a neighbour asks for is chance, and one of them takes a while.
+        let asked = seen.get("connect:143").or(seen.get("connect:110"));
+        ensure!(asked.is_some(), "nobody asked for mail so far: {seen:?}");
         ensure!(wanted.iter().all(|(what, least)| seen.get(*what) >= Some(least)), "so far {seen:?}");
         Ok(Some(()))
     })
@@ -196,10 +197,13 @@ async fn rows_are_told(api: &Api, receiver: &Receiver, mails_before: usize) -> R
         }
         // The past came in one piece, without a notice of each letter: the newest are those of the life since.
         let mails = acts(api, "email").await?;
-        for row in mails.iter().take(mails.len().saturating_sub(mails_before)) {
+        let since = mails.len().saturating_sub(mails_before);
+        for row in mails.iter().take(since) {
             *told.entry(letter(row)).or_default() -= 1;
         }
-        told.retain(|_, count| *count != 0);
+        // Some of those counted as the past may have come one by one just before the count.
+        let past: BTreeSet<_> = mails.iter().skip(since).map(letter).collect();
+        told.retain(|letter, count| *count != 0 && !(*count == 1 && past.contains(letter)));
         ensure!(told.is_empty(), "rows without a notice (less than 0) or the other way: {told:?}");
         Ok(Some(()))
     })
@@ -434,6 +438,8 @@ async fn life_in_containers_stops_where_somebody_looks_and_is_there_again_after_
     let web = find(&targets, "web")?;
     let was = disks.shell(&web.name)?;
     ground.engine.remove(&was)?;
+    // Nobody but the operator makes a container again that somebody removed.
+    ground.deploy(&stack, FLEET).await?;
     eventually("the files being put back", LIFE, || async {
         let all = acts(&api, "file").await?;
         let is = |act: &&Value| act["action"] == "file:restore" && act["dst_decky_uuid"] == on(web).as_str();
