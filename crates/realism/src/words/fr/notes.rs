@@ -52,7 +52,7 @@ pub(super) static NOTES: &[&str] = &[
     "au tél avec {contact} à {time} : {outcome}",
     "anniversaire de {who} le {soon}, {other} prévoit {snack}",
     "{who} doit avoir accès à {system} {when}",
-    "voitures : {who} prend la camionnette {day}, {other} la petite",
+    "pour {city} {day}, {who} prend la camionnette et {other} la petite voiture",
     "en cours avec {supplier} : {thing}, {amount}",
     "le dossier {project} est trop gros, archiver {percent}",
     "{who} et {other} ont modifié {doc} en même temps, fusionner {when}",
