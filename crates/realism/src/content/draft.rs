@@ -90,7 +90,7 @@ pub(super) fn edit(
         // What comes after the name is a thought for later.
         paragraph = match habit.roll(20, 4) {
             0 => format!("PS: {paragraph}"),
-            1 => format!("P.S. {paragraph}"),
+            1 => format!("PS - {paragraph}"),
             2 => format!("({paragraph})"),
             _ => format!("+ {paragraph}"),
         };

@@ -130,7 +130,9 @@ impl Persona {
 
     /// What colleagues call him: the first word of his name.
     pub fn first_name(&self) -> &str {
-        self.name.split_whitespace().next().unwrap_or(&self.name)
+        // "Reed, Tom" is no "Hello Reed,,".
+        let mut words = self.name.split_whitespace().map(|word| word.trim_end_matches([',', ';']));
+        words.find(|word| !word.is_empty()).unwrap_or(&self.name)
     }
 }
 

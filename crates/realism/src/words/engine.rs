@@ -53,6 +53,8 @@ const LONGEST: usize = 1200;
 const STRANGERS: &[&str] = &[
     "Alex", "Maria", "Chris", "Anna", "Martin", "Laura", "Thomas", "Julia", "Daniel", "Eva", "Peter", "Nina",
 ];
+/// With fewer colleagues than this, people outside the pool are spoken of too.
+const CIRCLE: usize = 6;
 /// Machines of a company that names none.
 const MACHINES: &[&str] = &[
     "fs01", "fs02", "db01", "db02", "web01", "app01", "app02", "mail01", "bkp01", "git01", "mon01", "print01",
@@ -312,20 +314,28 @@ impl<'a> Voice<'a> {
     }
 
     /// A colleague whom this sentence has not named, where there is one; never the author, and never the reader. Who has
-    /// no colleagues speaks of strangers.
+    /// few colleagues speaks of strangers too.
     fn somebody(&self, said: &mut Said, rng: &mut Draw) -> &'a str {
         let third = |name: &str| name != self.me && self.to.split_whitespace().all(|part| part != name);
+        let known = self.colleagues.len();
+        // Few colleagues would be named over and over, and one alone twice in a sentence: there are others in the firm.
         let alone = !self.colleagues.iter().any(|persona| third(persona.first_name()));
-        let count = if alone { STRANGERS.len() } else { self.colleagues.len() };
+        let count = if alone || known < CIRCLE { known + STRANGERS.len() } else { known };
         let name = |index: usize| -> &'a str {
             match self.colleagues.get(index) {
-                Some(persona) if !alone => persona.first_name(),
-                _ => STRANGERS.get(index).copied().unwrap_or("Alex"),
+                Some(persona) => persona.first_name(),
+                None => STRANGERS.get(index - known).copied().unwrap_or("Alex"),
             }
         };
         let bit = |index: usize| 1_u64.checked_shl(u32::try_from(index).unwrap_or(64)).unwrap_or(0);
         let start = rng.random_range(0..count);
-        let others = || (start..start + count).map(|index| index % count).filter(|index| third(name(*index)));
+        // A stranger is nobody's namesake.
+        let fits = |index: &usize| {
+            third(name(*index))
+                && (*index < known
+                    || self.colleagues.iter().all(|persona| persona.first_name() != name(*index)))
+        };
+        let others = || (start..start + count).map(|index| index % count).filter(fits);
         let index = others()
             .find(|index| said.people & bit(*index) == 0)
             .or_else(|| others().next())
