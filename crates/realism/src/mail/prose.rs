@@ -211,9 +211,11 @@ fn greeting(letter: &Letter<'_>, client: &Client, voice: &Voice<'_>, rng: &mut D
             let has = |words: &[&str]| words.iter().any(|word| small.contains(word));
             let new_only = has(&["again", "promised", "wieder", "nochmal", "encore", "promis"]);
             let dull = has(&["question", "frage"]);
-            !(hour >= 11 && has(&["morning", "morgen"])
-                || hour < 12 && has(&["afternoon", "nachmittag", "mahlzeit", "apr\u{e8}s-midi"])
-                || hour < 17 && has(&["evening", "abend", "bonsoir"])
+            !(!(5..11).contains(&hour) && has(&["morning", "morgen"])
+                || !(5..15).contains(&hour) && has(&["buenos d\u{ed}as"])
+                || !(12..18).contains(&hour)
+                    && has(&["afternoon", "nachmittag", "mahlzeit", "apr\u{e8}s-midi"])
+                || !(17..24).contains(&hour) && has(&["evening", "abend", "bonsoir"])
                 || new_only
                 || dull)
         })
