@@ -115,9 +115,19 @@ async fn what_is_not_as_expected_is_named_and_left_alone() {
     let hash = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed".to_owned();
     let is_one = || Expect::Sha256(hash.clone());
     let request = |files| PutFilesRequest { decky: name("web"), files };
-    let many = (0..500).map(|n| file(&format!("/srv/{n}"), "one", Some(Expect::Absent))).collect();
-    let reply: PutFilesReply = ask(&operator, put.clone(), &request(many)).await.unwrap();
-    assert_eq!((reply.written, reply.diverged), (500, Vec::new()));
+    let few = (0..3).map(|n| file(&format!("/srv/{n}"), "one", Some(Expect::Absent))).collect();
+    let reply: PutFilesReply = ask(&operator, put.clone(), &request(few)).await.unwrap();
+    assert_eq!((reply.written, reply.diverged), (3, Vec::new()));
+    // As many as an ageing has, in messages that the broker takes.
+    let text = "12345678".repeat(1024);
+    let many: Vec<FileToPut> =
+        (0..1000).map(|n| file(&format!("/home/ana/{}/{n}", n % 20), &text, Some(Expect::Absent))).collect();
+    let started = std::time::Instant::now();
+    for files in many.chunks(64) {
+        let reply: PutFilesReply = ask(&operator, put.clone(), &request(files.to_vec())).await.unwrap();
+        assert_eq!((reply.written as usize, reply.diverged), (files.len(), Vec::new()));
+    }
+    println!("1000 files of 8 KiB through the agent: {:?}", started.elapsed());
     let files = vec![file("/srv/0", "two", Some(Expect::Absent)), file("/srv/1", "two", Some(is_one()))];
     let reply: PutFilesReply = ask(&operator, put, &request(files)).await.unwrap();
     let left = Diverged { path: "/srv/0".to_owned(), found: Some(hash.clone()) };

@@ -8,6 +8,7 @@ mod http;
 mod imap;
 mod mail;
 mod pop3;
+mod probe;
 mod redis;
 mod scene;
 mod shell;

@@ -10,8 +10,8 @@
 //! the file open: its content is had even if it was deleted at once. Each container has a group and threads of its own, so
 //! that a flood in one loses nothing of another's; who raises more than 120 of them raises `fs.fanotify.max_user_groups`.
 //!
-//! What is ours is told by where it was written from: our placements come through a mount of the engine's, which no process
-//! in the container has; and by the program that wrote, which is the shell server's own.
+//! What is ours is told by who wrote it: a process outside of the container (the agent, which puts files on its disk from the
+//! host, or the engine through a mount of its own), or the shell server's own program.
 //!
 //! Each watch keeps a journal of how far it has come. What was closed while no agent ran, or when the kernel had more reports
 //! than it keeps, is looked for afterwards: by the times of files, and told as `recovered`. Of the gap are lost: what was
