@@ -12,8 +12,9 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 pub(crate) const SECRET: &str = "a secret of the receiver";
-/// How long anything may take before a test calls it a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take before a test calls it a failure: well beyond the half minute after which the broker brings back
+/// what a killed worker held.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct World {
     folder: TempDir,
