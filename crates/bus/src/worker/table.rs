@@ -120,7 +120,7 @@ workers! {
     /// Signed webhooks.
     Webhook "webhook": built, Output, Master, database, Grant { egress: true, webhook_key: true, ..PLAIN };
     /// Life on the deckies.
-    Orchestrator "orchestrator": built, Life, Master, database, PLAIN;
+    Orchestrator "orchestrator": built, Life, Master, database, Grant { fleet_secret: true, ..PLAIN };
     /// The one process of a host that touches its container engine.
     Agent "agent": built, Agent, Hosts, database, AGENT;
     /// Shipping between hosts.
